@@ -1,0 +1,40 @@
+# `make demo` and `make test` set up by themselves; nothing else needs to be typed.
+PYTHON ?= python3
+BIN := .venv/bin
+# Bytecode is compiled at install: without it every start of Great Expectations and Prefect takes three times as long.
+export PYTHONDONTWRITEBYTECODE =
+export DO_NOT_TRACK = 1
+
+.PHONY: demo test lint types floors unit lock clean
+
+demo: .venv/ready
+	$(BIN)/python examples/demo.py
+
+test: .venv/ready lint types floors unit
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/ready
+	$(BIN)/mypy
+
+floors: .venv/ready
+	$(BIN)/lint-imports
+
+unit: .venv/ready
+	$(BIN)/python -m pytest
+
+.venv/ready: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Needs uv. The lock names hashes and no registry.
+lock:
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --all-extras \
+		--python-version 3.11 pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv build demo

@@ -1,0 +1,195 @@
+"""The release spec: what a team writes for one model."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Task = Literal["regression", "binary", "multiclass"]
+Role = Literal["protected", "actor_controlled", "lookup", "sensitive"]
+Severity = Literal["critical", "warning"]
+Function = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+LITERAL_PASSWORD = re.compile(r"://[^/@:]+:(?!\$\{)[^@]+@")
+
+
+class Part(BaseModel):
+    """A part of the spec: frozen, and a key that it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Model(Part):
+    """What the model is, and whose."""
+
+    name: Name
+    task: Task
+    owner: str = Field(min_length=1, description="The person who answers for the model")
+    developers: tuple[str, ...] = Field(default=(), description="Who built it; none of them can approve it")
+    positive: str | int | bool | None = Field(default=None, description="Binary only: the label that counts as positive")
+    description: str = ""
+
+
+class Candidate(Part):
+    """The trained estimator, or the function that trains it. Exactly one of the three."""
+
+    train: Function | None = Field(
+        default=None, description="module:function beside the spec; called with (features, target), returns an estimator"
+    )
+    skops: str | None = Field(default=None, description="A skops file, relative to the spec")
+    pickle: str | None = Field(default=None, description="A joblib or pickle file; opened only with trust: true")
+    trust: bool = Field(default=False, description="Yes, this pickle may execute code when it is opened")
+    trusted_types: tuple[str, ...] = Field(default=(), description="Types in the skops file that are allowed by name")
+    timeout_minutes: float = Field(default=60, gt=0)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        given = [name for name in ("train", "skops", "pickle") if getattr(self, name)]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of train, skops, pickle; found {', '.join(given) or 'none'}")
+        if self.pickle and not self.trust:
+            raise ValueError("a pickle can run any code when it is opened: use skops, or say trust: true")
+        return self
+
+
+class Source(Part):
+    """A table. Exactly one of path, url and function."""
+
+    path: str | None = Field(default=None, description="CSV or Parquet file, relative to the spec")
+    url: str | None = Field(default=None, description="SQLAlchemy URL; secrets as ${ENVIRONMENT_VARIABLE}")
+    query: str | None = Field(default=None, description="SQL, with url")
+    function: Function | None = Field(default=None, description="module:function beside the spec that returns a DataFrame")
+    null_values: tuple[str, ...] = Field(default=("",), description="CSV texts that mean missing")
+    event_time: str | None = Field(default=None, description="When a row became known; later than as-of is not taken")
+    fresh_within_days: float | None = Field(default=None, gt=0, description="The newest row may be this old at as-of")
+    origin: str = ""
+    licence: str = ""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = [name for name in ("path", "url", "function") if getattr(self, name)]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of path, url, function; found {', '.join(given) or 'none'}")
+        if bool(self.url) != bool(self.query):
+            raise ValueError("url and query go together")
+        if self.path and not self.path.endswith((".csv", ".csv.gz", ".parquet")):
+            raise ValueError(f"path must end in .csv, .csv.gz or .parquet, found {self.path!r}")
+        if self.url and LITERAL_PASSWORD.search(self.url):
+            raise ValueError("the url holds a password in clear: write ${VARIABLE} and set it in the environment")
+        return self
+
+
+class Join(Part):
+    """Columns of another source as they were known at each row's event time, never later."""
+
+    source: str
+    on: tuple[str, ...] = Field(min_length=1)
+    max_age_days: float | None = Field(default=None, gt=0)
+
+
+class Split(Part):
+    """Which rows training never sees: by a hash of the row (equal rows fall on one side), or the latest in time."""
+
+    test: float = Field(default=0.25, gt=0, lt=1)
+    by: Literal["hash", "time"] = "hash"
+    group: str | None = Field(default=None, description="Rows with the same value stay on one side")
+    seed: int = 0
+
+
+class Data(Part):
+    """Where the data is and what its columns mean. The first source holds the rows."""
+
+    sources: dict[str, Source] = Field(min_length=1)
+    target: str
+    joins: tuple[Join, ...] = ()
+    ignore: tuple[str, ...] = Field(default=(), description="Columns that are no features")
+    roles: dict[str, tuple[Role, ...]] = Field(default_factory=dict, description="Roles of columns")
+    as_of: datetime | None = Field(default=None, description="Data known after this moment is not taken; default: now")
+    split: Split = Split()
+
+    @model_validator(mode="after")
+    def _joins_name_sources(self) -> Self:
+        for join in self.joins:
+            if join.source not in self.sources:
+                raise ValueError(f"join names the source {join.source!r}; there are {', '.join(self.sources)}")
+            if self.sources[join.source].event_time is None or self.rows.event_time is None:
+                raise ValueError(f"the join with {join.source!r} is point-in-time: both sources need event_time")
+        if self.split.by == "time" and self.rows.event_time is None:
+            raise ValueError("split by time needs event_time in the first source")
+        return self
+
+    @property
+    def rows(self) -> Source:
+        """The source whose rows are predicted."""
+        return next(iter(self.sources.values()))
+
+
+class Expectation(Part):
+    """One Great Expectations expectation. `type` and `kwargs` as in a Great Expectations suite."""
+
+    type: str
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+    severity: Severity = "critical"
+
+
+class Gates(Part):
+    """What must hold: of the data, and of the evidence that each step measures."""
+
+    data: tuple[Expectation, ...] = ()
+    quality: tuple[Expectation, ...] = ()
+    latency: tuple[Expectation, ...] = ()
+    comparison: tuple[Expectation, ...] = ()
+
+
+class Cost(Part):
+    """What errors cost: a matrix {actual: {predicted: cost}}, or, for a regression, per unit under and over."""
+
+    matrix: dict[str, dict[str, float]] | None = None
+    under: float = Field(default=1, ge=0, description="Per unit that the prediction is too low")
+    over: float = Field(default=1, ge=0, description="Per unit that the prediction is too high")
+    unit: str = ""
+
+
+class Comparison(Part):
+    """Challenger against champion, on the same records."""
+
+    metric: str | None = Field(default=None, description="Default: rmse, log_loss")
+    margin: float = Field(default=0.02, ge=0, description="Share of the champion's value that counts as equivalent")
+
+
+class Risk(Part):
+    """How much is at stake. 1 little, 4 severe."""
+
+    tier: Literal[1, 2, 3, 4] = 2
+    answers: dict[str, str] = Field(default_factory=dict, description="The uncomfortable questions, answered")
+
+
+class Decisions(Part):
+    """Who must say yes."""
+
+    approvals: int | None = Field(default=None, ge=1, description="How many people; default by tier")
+
+
+class ReleaseSpec(Part):
+    """One model's release, from data to decision."""
+
+    model: Model
+    candidate: Candidate
+    data: Data
+    expectations: Gates = Gates()
+    cost: Cost = Cost()
+    comparison: Comparison = Comparison()
+    risk: Risk = Risk()
+    decisions: Decisions = Decisions()
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _task_fits(self) -> Self:
+        if self.model.task == "binary" and self.model.positive is None:
+            raise ValueError("model.positive is missing: a binary model names the label that counts as positive")
+        if self.model.task != "binary" and self.model.positive is not None:
+            raise ValueError(f"model.positive is for binary models; this one is {self.model.task}")
+        if self.model.task == "regression" and self.cost.matrix:
+            raise ValueError("cost.matrix is for classes; a regression has cost.under and cost.over")
+        return self

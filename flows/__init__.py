@@ -1,0 +1,1 @@
+"""Flows order: which step follows which, and the `seatrial` command."""

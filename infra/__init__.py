@@ -1,0 +1,1 @@
+"""Infra touches the world: stores, ledger, keys, data sources, subprocesses, scoring."""
