@@ -1,0 +1,69 @@
+"""The suites: what every release must hold, besides what its spec declares."""
+
+from expectations.spec import Expectation, ReleaseSpec, Severity
+from expectations.tiers import TIERS
+
+METRIC = "expect_metric_to_be_between"
+SPEED_LIMIT_MS = 100.0
+SLOW_MS = 200.0
+
+
+def metric(name: str, low: float | None = None, high: float | None = None, severity: Severity = "critical") -> Expectation:
+    """An expectation over one metric of an evidence frame."""
+    bounds = {"min_value": low, "max_value": high}
+    kwargs = {"metric": name, **{key: value for key, value in bounds.items() if value is not None}}
+    return Expectation(type=METRIC, kwargs=kwargs, severity=severity)
+
+
+def data_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
+    """Profiled from the reference data: volume, schema, nulls, ranges, categories, uniqueness, drift."""
+    fixed = [
+        metric("rows", low=TIERS[spec.risk.tier].min_records),
+        metric("missing_columns", high=0),
+        metric("changed_types", high=0),
+        metric("empty_columns", high=0),
+        metric(f"nulls:{spec.data.target}", high=0),
+        metric("duplicate_rows", high=0.05, severity="warning"),
+    ]
+    if spec.model.task != "regression":
+        fixed.append(metric("classes", low=2))
+    if spec.model.task == "binary":
+        fixed.append(metric("positives", low=1))
+    return fixed + [limit for name in metrics if (limit := _profile_limit(name))]
+
+
+def _profile_limit(name: str) -> Expectation | None:
+    """A column that lost its values stops a release; one that moved is told."""
+    kind = name.split(":", 1)[0]
+    if kind == "null_growth":
+        return metric(name, high=0.1)
+    limits = {"out_of_range": 0.05, "unknown_categories": 0.05, "drift": 0.25}
+    return metric(name, high=limits[kind], severity="warning") if kind in limits else None
+
+
+def conversion_suite(spec: ReleaseSpec) -> list[Expectation]:
+    """The exported model is the trained one: no label differs, no number by more than the tier's tolerance."""
+    tolerance = TIERS[spec.risk.tier].parity_tolerance
+    return [metric("label_mismatches", high=0), metric("max_difference", high=tolerance), metric("golden_mismatches", high=0)]
+
+
+def quality_suite(spec: ReleaseSpec) -> list[Expectation]:
+    """The declared gates, and always: better than guessing."""
+    return [metric("improvement_over_baseline", low=0), *spec.expectations.quality]
+
+
+def latency_suite(spec: ReleaseSpec) -> list[Expectation]:
+    """The declared gates; without any, a mean of 100 ms and at most 5 % over 200 ms."""
+    slow = {"column": "latency_ms", "max_value": SLOW_MS, "mostly": 0.95}
+    default = (
+        Expectation(type="expect_column_mean_to_be_between", kwargs={"column": "latency_ms", "max_value": SPEED_LIMIT_MS}),
+        Expectation(type="expect_column_values_to_be_between", kwargs=slow),
+    )
+    return list(spec.expectations.latency or default)
+
+
+def comparison_suite(spec: ReleaseSpec, drops: list[str]) -> list[Expectation]:
+    """Not worse than the champion by more than the margin, and no sudden drop against any earlier version."""
+    margin = spec.comparison.margin
+    against = [metric(name, high=max(0.1, margin), severity="warning") for name in drops]
+    return [metric("improvement", low=-margin), *against, *spec.expectations.comparison]

@@ -1,0 +1,27 @@
+"""Risk tiers: how strict the gates are and how many people must say yes."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tier:
+    """What one tier asks for.
+
+    `strict`: a metric's whole 95 % interval must hold, not only its value.
+    `min_records`: fewer test records than this and a metric is inconclusive.
+    `approvals`: people who must say yes.
+    """
+
+    level: int
+    strict: bool
+    min_records: int
+    approvals: int
+    parity_tolerance: float = 1e-5
+
+
+TIERS = {
+    1: Tier(1, strict=False, min_records=30, approvals=1),
+    2: Tier(2, strict=True, min_records=100, approvals=1),
+    3: Tier(3, strict=True, min_records=300, approvals=2),
+    4: Tier(4, strict=True, min_records=1000, approvals=2),
+}

@@ -1,0 +1,44 @@
+"""Candidates: opened only after their types were read and allowed, never by running what a file says."""
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from expectations.errors import CannotAsk
+
+# Classes of scikit-learn and the plain descriptions of numpy; functions are never allowed by pattern.
+ALLOWED = re.compile(r"^sklearn\.(\w+\.)*_?[A-Z]\w*$|^numpy\.dtype$")
+
+
+def open_skops(path: Path, trusted_types: tuple[str, ...] = ()) -> Any:
+    """The estimator in a skops file. Raises CannotAsk where it is none, or holds types that nobody allowed."""
+    import skops.io
+
+    try:
+        found = skops.io.get_untrusted_types(file=path)
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CannotAsk(f"{path.name}: expected a skops file, found something else ({reason}).") from None
+    strange = sorted(name for name in found if not ALLOWED.match(name) and name not in trusted_types)
+    if strange:
+        raise CannotAsk(
+            f"{path.name}: holds types that are not scikit-learn's: {', '.join(strange)[:500]}. They can be neither "
+            "converted nor trusted unseen; use scikit-learn's own, or name them in candidate.trusted_types."
+        )
+    estimator = skops.io.load(path, trusted=found)
+    if not callable(getattr(estimator, "predict", None)):
+        raise CannotAsk(f"{path.name}: expected an estimator with predict(), found {type(estimator).__name__}.")
+    return estimator
+
+
+def scan_pickle(path: Path) -> None:
+    """Raises CannotAsk where a scanner finds calls in a pickle that no model needs, or it is no pickle."""
+    from picklescan.scanner import SafetyLevel, scan_file_path
+
+    scan = scan_file_path(str(path))
+    dangerous = sorted(f"{item.module}.{item.name}" for item in scan.globals if item.safety == SafetyLevel.Dangerous)
+    if dangerous:
+        raise CannotAsk(f"{path.name}: the pickle calls {', '.join(dangerous)}; it was not opened.")
+    if scan.scan_err or not scan.scanned_files:
+        raise CannotAsk(f"{path.name}: expected a joblib or pickle file, found something that cannot be scanned.")

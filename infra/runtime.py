@@ -1,0 +1,97 @@
+"""The production run-time: an ONNX graph scored by onnxruntime, one thread, in order."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from expectations.errors import CannotAsk
+
+# Binary forests and trees get wrong labels from these versions.
+WRONG_VERSIONS = ("1.26", "1.27")
+SIGNATURE_KEY = "seatrial.signature"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """`values` (n,) float64 or label strings; `probabilities` (n, classes) float64 or None; `classes` as strings."""
+
+    values: npt.NDArray[Any]
+    probabilities: npt.NDArray[np.float64] | None = None
+    classes: tuple[str, ...] = ()
+
+    def distance(self) -> npt.NDArray[np.float64]:
+        """What two predictions are compared by: (n, 1) values, or (n, classes) probabilities."""
+        if self.probabilities is not None:
+            return self.probabilities
+        return self.values.astype(np.float64).reshape(-1, 1) if not self.classes else np.zeros((len(self.values), 0))
+
+
+class Scorer:
+    """A loaded ONNX graph. Its inputs are the columns that a caller sends, each `[n, 1]`."""
+
+    def __init__(self, graph: bytes) -> None:
+        import onnxruntime
+
+        if onnxruntime.__version__.rsplit(".", 1)[0] in WRONG_VERSIONS:
+            raise CannotAsk(f"onnxruntime {onnxruntime.__version__} gives wrong labels for trees; install 1.28 or later.")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.signature: dict[str, Any] = json.loads(metadata[SIGNATURE_KEY])
+
+    def feed(self, frame: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
+        """The graph's inputs from a frame. Raises CannotAsk naming every missing column."""
+        missing = [item["column"] for item in self.signature["inputs"] if item["column"] not in frame.columns]
+        if missing:
+            raise CannotAsk(f"the model needs the columns {', '.join(missing)}, which these records lack.")
+        return {item["input"]: column_array(frame[item["column"]], item["type"]) for item in self.signature["inputs"]}
+
+    def run(self, feed: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        """The raw call that latency is measured on."""
+        result: list[npt.NDArray[Any]] = self._session.run(None, feed)
+        return result
+
+    def score(self, frame: pd.DataFrame) -> Predictions:
+        """Predictions for every row."""
+        outputs = self.run(self.feed(frame))
+        classes = tuple(self.signature["classes"])
+        if not classes:
+            return Predictions(outputs[0].reshape(-1).astype(np.float64))
+        probabilities = outputs[1].astype(np.float64) if len(outputs) > 1 and outputs[1].ndim == 2 else None
+        return Predictions(label_text(outputs[0].reshape(-1)), probabilities, classes)
+
+
+def column_array(column: "pd.Series[Any]", kind: str) -> npt.NDArray[Any]:
+    """A column as the `[n, 1]` array that an input of this kind (string, int64, float, double) takes."""
+    if kind == "string":
+        return column.astype(object).where(column.notna(), "").to_numpy(dtype=object).reshape(-1, 1)
+    numbers = {"int64": np.int64, "float": np.float32, "double": np.float64}
+    return column.to_numpy(dtype=numbers[kind], **({} if kind == "int64" else {"na_value": np.nan})).reshape(-1, 1)
+
+
+def label_text(labels: Any) -> npt.NDArray[Any]:
+    """Labels as text, so that 1, 1.0 and numpy's own compare as what a person reads."""
+    return np.array([_one_label(label) for label in np.asarray(labels, dtype=object)], dtype=object)
+
+
+def _one_label(label: Any) -> str:
+    if isinstance(label, float | np.floating) and float(label).is_integer():
+        return str(int(label))
+    if isinstance(label, bool | np.bool_):
+        return str(int(label))
+    return str(label)
+
+
+def estimator_predictions(estimator: Any, frame: pd.DataFrame) -> Predictions:
+    """What the trained scikit-learn object says, in the same form."""
+    values = np.asarray(estimator.predict(frame)).reshape(-1)
+    if not hasattr(estimator, "classes_"):
+        return Predictions(values.astype(np.float64))
+    probabilities = np.asarray(estimator.predict_proba(frame)) if hasattr(estimator, "predict_proba") else None
+    return Predictions(label_text(values), probabilities, tuple(label_text(estimator.classes_)))

@@ -1,0 +1,157 @@
+"""Reading a release spec: YAML with line numbers, so that every error can say where."""
+
+import ast
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from expectations.errors import CannotAsk
+from expectations.records import digest_of
+from expectations.spec import ReleaseSpec
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """A spec that was read, the folder that its paths are relative to, and its identity."""
+
+    spec: ReleaseSpec
+    path: Path
+    digest: str
+
+    @property
+    def root(self) -> Path:
+        """The folder of the spec."""
+        return self.path.parent
+
+
+def read_spec(path: Path) -> SpecFile:
+    """The spec in a file, completed with its defaults. Raises CannotAsk with every problem and its line."""
+    if not path.is_file():
+        raise CannotAsk(f"{path}: expected a release spec, found no such file. `seatrial init NAME` writes one.")
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        raise CannotAsk(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    lines: dict[Location, int] = {}
+    problems = _index(node, (), lines)
+    if not isinstance(values, dict):
+        raise CannotAsk(f"{path}: expected keys such as model, candidate and data; found {type(values).__name__}.")
+    spec, invalid = _validated(values, lines)
+    if spec is None or problems or invalid:
+        raise CannotAsk.all_of(f"{path}:{problem}" for problem in problems + invalid)
+    return SpecFile(spec, path, _identity(spec, path))
+
+
+def _validated(values: dict[str, Any], lines: dict[Location, int]) -> tuple[ReleaseSpec | None, list[str]]:
+    try:
+        return ReleaseSpec.model_validate(values), []
+    except ValidationError as error:
+        return None, [_explain(details, lines) for details in error.errors()]
+
+
+def _index(node: yaml.Node | None, at: Location, lines: dict[Location, int]) -> list[str]:
+    """Fills `lines` with the line of every key; returns the keys that stand twice, which YAML would silently drop."""
+    problems: list[str] = []
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*at, key.value)
+            if here in lines:
+                problems.append(f"{key.start_mark.line + 1}: {_dotted(here)} stands twice; keep one of them.")
+            lines[here] = key.start_mark.line + 1
+            problems += _index(value, here, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            lines[(*at, number)] = value.start_mark.line + 1
+            problems += _index(value, (*at, number), lines)
+    return problems
+
+
+def _explain(details: ErrorDetails, lines: dict[Location, int]) -> str:
+    at = tuple(details["loc"])
+    line = next((lines[at[:end]] for end in range(len(at), 0, -1) if at[:end] in lines), 1)
+    if details["type"] == "extra_forbidden":
+        return f"{line}: {_dotted(at)} is not a key of a release spec.{_nearest(at)}"
+    if details["type"] == "missing":
+        return f"{line}: {_dotted(at)} is missing."
+    found = "" if details["type"] == "value_error" else f"; found {details['input']!r}"[:120]
+    return f"{line}: {_dotted(at)}: {details['msg'].removeprefix('Value error, ')}{found}."
+
+
+def _nearest(at: Location) -> str:
+    """The keys that are allowed there, the nearest first."""
+    allowed = _keys_at(ReleaseSpec, at[:-1])
+    near = difflib.get_close_matches(str(at[-1]), allowed, n=1)
+    return f" Did you mean {near[0]!r}?" if near else f" Allowed: {', '.join(allowed)}." if allowed else ""
+
+
+def _keys_at(model: type[BaseModel], at: Location) -> list[str]:
+    for step in at:
+        field = model.model_fields.get(str(step))
+        if field is not None and (inner := _model_in(field.annotation)) is not None:
+            model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+
+
+def _dotted(at: Location) -> str:
+    return ".".join(str(part) for part in at) or "the spec"
+
+
+def _identity(spec: ReleaseSpec, path: Path) -> str:
+    """Digest of the spec and of the code and candidate that it names; where the data is does not count, as-of does."""
+    named = [spec.candidate.train, *(source.function for source in spec.data.sources.values())]
+    modules = sorted({function.split(":")[0] for function in named if function})
+    code = {str(file.relative_to(path.parent)): digest_of(file.read_bytes()) for file in _code(path.parent, modules)}
+    files = [spec.candidate.skops, spec.candidate.pickle]
+    given = {name: digest_of((path.parent / name).read_bytes()) for name in files if name and (path.parent / name).is_file()}
+    body = spec.model_dump(mode="json", exclude={"data": {"as_of"}})
+    return digest_of({"spec": body, "code": code, "candidate": given})
+
+
+def _code(root: Path, modules: list[str]) -> list[Path]:
+    """The files beside the spec that the modules are made of, imports followed. Sorted."""
+    seen: set[Path] = set()
+    waiting = list(modules)
+    while waiting:
+        for file in _module_files(root, waiting.pop()):
+            if file not in seen:
+                seen.add(file)
+                waiting += _imports(file, root)
+    return sorted(seen)
+
+
+def _module_files(root: Path, module: str) -> list[Path]:
+    parts = module.split(".")
+    packages = [root.joinpath(*parts[:end], "__init__.py") for end in range(1, len(parts) + 1)]
+    return [file for file in (*packages, root.joinpath(*parts).with_suffix(".py")) if file.is_file()]
+
+
+def _imports(file: Path, root: Path) -> list[str]:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError as error:
+        raise CannotAsk(f"{file}:{error.lineno}: not valid Python: {error.msg}.") from None
+    package = list(file.parent.relative_to(root).parts)
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            name = ".".join(part for part in (base, node.module or "") if part)
+            found += [name, *(f"{name}.{alias.name}" for alias in node.names)]
+    return [name for name in found if name]

@@ -1,0 +1,74 @@
+"""Runs a user's function in a process of its own, from the user's own folder. Imports nothing of Seatrial.
+
+Started by path with one JSON argument; the answer is a JSON file. The user's folder comes first on the path, so that
+their `tasks` or `infra` is theirs.
+"""
+
+import importlib
+import json
+import os
+import random
+import sys
+import traceback
+
+
+def main():
+    job = json.loads(sys.argv[1])
+    sys.path[0] = job["root"]
+    os.chdir(job["root"])
+    try:
+        answer = {"train": train, "table": table, "unpickle": unpickle}[job["kind"]](job)
+    except BaseException as error:  # noqa: BLE001  User code may raise anything, SystemExit too.
+        answer = {"error": f"{type(error).__name__}: {error}"[:2000], "where": where(error, job["root"])}
+    with open(job["answer"], "w", encoding="utf-8") as file:
+        json.dump(answer, file)
+
+
+def where(error, root):
+    """The deepest line of the user's own code."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(root)]
+    return f"{os.path.relpath(frames[-1].filename, root)}:{frames[-1].lineno}" if frames else ""
+
+
+def load(function):
+    module, name = function.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def train(job):
+    import numpy
+    import pandas
+
+    random.seed(job["seed"])
+    numpy.random.seed(job["seed"])
+    frame = pandas.read_parquet(job["frame"])
+    target = frame.pop(job["target"])
+    estimator = load(job["function"])(frame, target)
+    if not callable(getattr(estimator, "predict", None)):
+        raise TypeError(f"{job['function']} returned {type(estimator).__name__}; expected an estimator with predict()")
+    return keep(estimator, job["out"])
+
+
+def unpickle(job):
+    import joblib
+
+    return keep(joblib.load(job["pickle"]), job["out"])
+
+
+def keep(estimator, out):
+    import skops.io
+
+    skops.io.dump(estimator, out)
+    return {"type": type(estimator).__name__}
+
+
+def table(job):
+    frame = load(job["function"])()
+    if type(frame).__name__ != "DataFrame":
+        raise TypeError(f"{job['function']} returned {type(frame).__name__}; expected a pandas DataFrame")
+    frame.to_parquet(job["out"], index=False)
+    return {"rows": len(frame)}
+
+
+if __name__ == "__main__":
+    main()

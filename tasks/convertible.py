@@ -1,0 +1,41 @@
+"""Can this candidate be converted? Asked on a few hundred rows, before the expensive training."""
+
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from expectations.records import Evidence
+from infra import workshop
+from infra.candidates import open_skops, scan_pickle
+from infra.spec_file import SpecFile
+from tasks.convert import convert
+from tasks.job import Job
+from tasks.snapshot import build_snapshot
+
+SAMPLE = 500
+
+
+def check_convertible(file: SpecFile, as_of: datetime) -> Evidence:
+    """The candidate, trained on `SAMPLE` rows if it is yet to be trained, converted and proven on them.
+
+    Raises CannotConvert with the reasons where nothing converts it.
+    """
+    job, origin = Job(file, "", as_of), file.spec.candidate
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        build_snapshot(file.spec.data, file.root, as_of, folder, workshop.table_reader())
+        rows = pd.read_parquet(folder / "data.parquet").head(SAMPLE)
+        features, out = job.features(rows), folder / "candidate.skops"
+        if origin.train:
+            frame, target = folder / "frame.parquet", file.spec.data.target
+            features.assign(**{target: rows[target]}).to_parquet(frame, index=False)
+            workshop.train(file.root, origin.train, frame, target, out, file.spec.seed, timeout_minutes=1)
+        elif origin.pickle:
+            scan_pickle(file.root / origin.pickle)
+            workshop.unpickle(file.root / origin.pickle, out, timeout_minutes=1)
+        else:
+            out = file.root / (origin.skops or "")
+        _, evidence = convert(open_skops(out, origin.trusted_types), features, file.spec.model.name, job.tier.parity_tolerance)
+        return evidence

@@ -1,0 +1,103 @@
+"""Is this data what the model was made for? Aggregates over whole columns, in polars; the suites judge them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from expectations.records import Evidence, metric_rows
+
+Row = tuple[str, float, float, float, int, int]
+NAN = float("nan")
+
+
+def measure_data(reference: pl.DataFrame, current: pl.DataFrame, target: str, positive: str | None, classify: bool) -> Evidence:
+    """How `current` differs from `reference`, column by column, and what it is by itself.
+
+    Drift is an effect size that does not grow with the sample: the Kolmogorov-Smirnov distance of numbers (with the
+    Dvoretzky-Kiefer-Wolfowitz interval), the total variation distance of categories.
+    """
+    n = len(current)
+    rows = [*_whole(reference, current, target), *_target(current, target, positive, classify)]
+    for name in current.columns:
+        if name in reference.columns and name != target and n and len(reference):
+            rows += _column(name, reference[name].drop_nulls(), current[name].drop_nulls(), _null_growth(reference, current, name), n)
+    return Evidence("data", metric_rows(rows), _profile(current), {"reference_rows": len(reference), "rows": n})
+
+
+def _whole(reference: pl.DataFrame, current: pl.DataFrame, target: str) -> list[Row]:
+    n = len(current)
+    shared = [name for name in current.columns if name in reference.columns]
+    counts: dict[str, float] = {
+        "rows": n,
+        "missing_columns": len(set(reference.columns) - set(current.columns)),
+        "changed_types": sum(reference[name].dtype != current[name].dtype for name in shared),
+        "empty_columns": sum(current[name].null_count() == n for name in current.columns) if n else 0,
+        f"nulls:{target}": current[target].null_count(),
+        "duplicate_rows": 1 - current.n_unique() / n if n else NAN,
+    }
+    return [(name, float(value), NAN, NAN, n, 0) for name, value in counts.items()]
+
+
+def _target(current: pl.DataFrame, target: str, positive: str | None, classify: bool) -> list[Row]:
+    if not classify:
+        return []
+    labels = current[target].drop_nulls().cast(pl.String)
+    rows: list[Row] = [("classes", float(labels.n_unique()), NAN, NAN, len(current), 0)]
+    if positive is not None:
+        held = int((labels == positive).sum()) or int((current[target].drop_nulls().cast(pl.Int64, strict=False).cast(pl.String) == positive).sum())
+        rows.append(("positives", float(held), NAN, NAN, len(current), 0))
+    return rows
+
+
+def _null_growth(reference: pl.DataFrame, current: pl.DataFrame, name: str) -> float:
+    return current[name].null_count() / len(current) - reference[name].null_count() / len(reference)
+
+
+def _column(name: str, old: pl.Series, new: pl.Series, null_growth: float, n: int) -> list[Row]:
+    rows: list[Row] = [(f"null_growth:{name}", null_growth, NAN, NAN, n, 0)]
+    if not len(old) or not len(new) or old.dtype != new.dtype:
+        return rows
+    if old.dtype == pl.String:
+        strange = float((~new.is_in(old.unique().implode())).mean() or 0)
+        return [*rows, (f"unknown_categories:{name}", strange, NAN, NAN, n, 0), (f"drift:{name}", *_variation(old, new), n, 0)]
+    if not old.dtype.is_numeric():
+        return rows
+    outside = float(((new < old.min()) | (new > old.max())).mean() or 0)
+    return [*rows, (f"out_of_range:{name}", outside, NAN, NAN, n, 0), (f"drift:{name}", *_kolmogorov(old, new), n, 0)]
+
+
+def _kolmogorov(old: pl.Series, new: pl.Series) -> tuple[float, float, float]:
+    left, right = np.sort(old.to_numpy()), np.sort(new.to_numpy())
+    grid = np.concatenate([left, right])
+    far = np.searchsorted(left, grid, "right") / len(left) - np.searchsorted(right, grid, "right") / len(right)
+    return _around(float(np.abs(far).max()), len(left), len(right))
+
+
+def _variation(old: pl.Series, new: pl.Series) -> tuple[float, float, float]:
+    left, right = old.value_counts(normalize=True), new.value_counts(normalize=True)
+    both = left.join(right, on=old.name, how="full", coalesce=True, suffix="_new").fill_null(0.0)
+    return _around(float((both["proportion"] - both["proportion_new"]).abs().sum()) / 2, len(old), len(new))
+
+
+def _around(distance: float, n: int, m: int) -> tuple[float, float, float]:
+    half = sum(float(np.sqrt(np.log(2 / 0.025) / (2 * size))) for size in (n, m))
+    return distance, max(0.0, distance - half), min(1.0, distance + half)
+
+
+def _profile(frame: pl.DataFrame) -> pd.DataFrame:
+    """One row per column: type, share of nulls, distinct values, least and greatest."""
+    return pd.DataFrame([_describe(frame[name]) for name in frame.columns])
+
+
+def _describe(column: pl.Series) -> dict[str, Any]:
+    held = len(column) - column.null_count()
+    return {
+        "column": column.name,
+        "type": str(column.dtype),
+        "nulls_share": column.null_count() / len(column) if len(column) else NAN,
+        "distinct": column.n_unique(),
+        "min": str(column.min()) if held else "",
+        "max": str(column.max()) if held else "",
+    }

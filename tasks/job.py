@@ -1,0 +1,125 @@
+"""What every step of one release is given, and how it reads the release's frozen data."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from expectations.errors import CannotAsk
+from expectations.history import Release, State
+from expectations.records import digest_of
+from expectations.spec import ReleaseSpec
+from expectations.tiers import TIERS, Tier
+from infra.keys import home
+from infra.ledger import Ledger
+from infra.runtime import label_text
+from infra.spec_file import SpecFile, read_spec
+from infra.store import Store, open_store
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One release: its spec, its store, and the moment that its data is as of."""
+
+    file: SpecFile
+    store_url: str
+    as_of: datetime
+
+    @property
+    def spec(self) -> ReleaseSpec:
+        """The completed spec."""
+        return self.file.spec
+
+    @property
+    def tier(self) -> Tier:
+        """The spec's risk tier."""
+        return TIERS[self.spec.risk.tier]
+
+    @property
+    def release(self) -> str:
+        """The release's identity: the same spec, code, candidate and as-of are the same release."""
+        return release_id(self.file, self.as_of)
+
+    @property
+    def approvals(self) -> int:
+        """How many people must say yes: never fewer than the tier asks."""
+        return max(self.spec.decisions.approvals or 0, self.tier.approvals)
+
+    def store(self) -> Store:
+        """The store, opened."""
+        return open_store(self.store_url)
+
+    def ledger(self) -> Ledger:
+        """The store's ledger, as this account reads and signs it."""
+        return Ledger(self.store(), home())
+
+    def features(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The columns that the model is given."""
+        data = self.spec.data
+        dropped = {data.target, data.rows.event_time, *data.ignore}
+        return frame[[name for name in frame.columns if name not in dropped]]
+
+    def target(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
+        """The truth: float64 for a regression, label strings otherwise."""
+        column = frame[self.spec.data.target]
+        return column.to_numpy(dtype=np.float64) if self.spec.model.task == "regression" else label_text(column)
+
+    @property
+    def positive(self) -> str | None:
+        """A binary model's positive label as text."""
+        label = self.spec.model.positive
+        return None if label is None else str(label_text([label])[0])
+
+
+def open_job(spec: Path, store_url: str, as_of: datetime) -> Job:
+    """The job of a spec file."""
+    return Job(read_spec(spec), store_url, as_of)
+
+
+def release_id(file: SpecFile, as_of: datetime) -> str:
+    """`NAME-` and ten hex digits."""
+    return f"{file.spec.model.name}-{digest_of({'spec': file.digest, 'as_of': as_of.isoformat()})[7:17]}"
+
+
+def choose_as_of(file: SpecFile, state: State, asked: datetime | None) -> datetime:
+    """What was asked for, else what the spec says, else that of the last release of this very spec, else now.
+
+    So the same command again resumes, or finds, the same release; new data wants a new as-of.
+    """
+    said = asked or file.spec.data.as_of
+    if said is not None:
+        return said.astimezone(UTC).replace(tzinfo=None) if said.tzinfo else said
+    same = [item for item in state.releases.values() if item.spec_digest == file.digest]
+    return datetime.fromisoformat(same[-1].as_of) if same else datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+
+
+def champion(job: Job, state: State) -> Release | None:
+    """The release that serves now, if any."""
+    current = state.models.get(job.spec.model.name)
+    return state.releases[current] if current else None
+
+
+def read_data(store: Store, manifest: Manifest) -> pd.DataFrame:
+    """The snapshot's rows."""
+    return pd.read_parquet(io.BytesIO(store.get_blob(manifest["blobs"]["data"])))
+
+
+def read_part(store: Store, manifest: Manifest, part: int) -> pd.DataFrame:
+    """The snapshot's training rows (0) or test rows (1)."""
+    split = np.frombuffer(store.get_blob(manifest["blobs"]["split"]), dtype=np.int8)
+    return read_data(store, manifest)[split == part].reset_index(drop=True)
+
+
+def open_ledger(store_url: str) -> Ledger:
+    """The ledger of a store that was opened before. Raises CannotAsk where nothing is there."""
+    if "://" not in store_url and not Path(store_url).is_dir():
+        raise CannotAsk(f"{store_url}: expected a store, found no such directory. `seatrial release SPEC --store` makes one.")
+    return Ledger(open_store(store_url), home())
