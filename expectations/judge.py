@@ -55,7 +55,12 @@ def _translated(item: Expectation) -> Expectation:
     """A metric expectation in Great Expectations' own words, over the one-row frame of `_bounds`."""
     name, low, high = item.kwargs["metric"], item.kwargs.get("min_value"), item.kwargs.get("max_value")
     if low is not None and high is not None:
-        kwargs: dict[str, Any] = {"column_A": f"{name} at least", "column_B": f"{name} at most", "low": low, "high": high}
+        kwargs: dict[str, Any] = {
+            "column_A": f"{name} at least",
+            "column_B": f"{name} at most",
+            "low": low,
+            "high": high,
+        }
         return Expectation(type="both", kwargs=kwargs, severity=item.severity)
     side = "at least" if low is not None else "at most"
     kwargs = {"column": f"{name} {side}", **{k: v for k, v in item.kwargs.items() if k != "metric"}}
@@ -127,7 +132,9 @@ def _asset() -> Any:
 def _batch(frame: pd.DataFrame) -> Any:
     asset = _asset()
     names = {definition.name for definition in asset.batch_definitions}
-    whole = asset.get_batch_definition("whole") if "whole" in names else asset.add_batch_definition_whole_dataframe("whole")
+    whole = (
+        asset.get_batch_definition("whole") if "whole" in names else asset.add_batch_definition_whole_dataframe("whole")
+    )
     return whole.get_batch({"dataframe": frame})
 
 
@@ -137,7 +144,9 @@ def _cannot_ask(evidence: Evidence, item: Expectation) -> Finding | None:
         return _cannot_ask_metric(evidence, item)
     records, column = evidence.records, item.kwargs.get("column")
     if column is not None and column not in records.columns and item.type != "expect_column_to_exist":
-        return _early(evidence, item, Outcome.ERRORED, f"no column {column!r}; there are {', '.join(records.columns)}"[:300])
+        return _early(
+            evidence, item, Outcome.ERRORED, f"no column {column!r}; there are {', '.join(records.columns)}"[:300]
+        )
     if item.type.startswith("expect_table"):
         return None
     if not len(records):
@@ -152,7 +161,9 @@ def _cannot_ask_metric(evidence: Evidence, item: Expectation) -> Finding | None:
     if "min_value" not in item.kwargs and "max_value" not in item.kwargs:
         return _early(evidence, item, Outcome.ERRORED, "no limit: give min_value, max_value or both")
     if name not in metrics.index:
-        return _early(evidence, item, Outcome.ERRORED, f"no metric {name!r}; there are {', '.join(metrics.index)}"[:300])
+        return _early(
+            evidence, item, Outcome.ERRORED, f"no metric {name!r}; there are {', '.join(metrics.index)}"[:300]
+        )
     row = metrics.loc[name]
     if row["n"] < row["n_required"]:
         found = f"{row['n']:,.0f} records; {row['n_required']:,.0f} are needed to tell"
@@ -204,7 +215,9 @@ def _records_that_would_tell(item: Expectation, row: "pd.Series[Any]") -> int:
 
 def _raised(result: dict[str, Any]) -> bool:
     info = result.get("exception_info") or {}
-    return bool(info.get("raised_exception") or any(isinstance(v, dict) and v.get("raised_exception") for v in info.values()))
+    return bool(
+        info.get("raised_exception") or any(isinstance(v, dict) and v.get("raised_exception") for v in info.values())
+    )
 
 
 def _found(result: dict[str, Any], row: "pd.Series[Any] | None") -> str:
@@ -215,8 +228,14 @@ def _found(result: dict[str, Any], row: "pd.Series[Any] | None") -> str:
         return f"{row['value']:.4g}{interval} on {row['n']:,.0f} records"
     details = result.get("result") or {}
     if "unexpected_percent" in details:
-        return f"{details['unexpected_percent']:.3g} % otherwise, such as {details.get('partial_unexpected_list', [])[:3]}"
-    return f"{details['observed_value']}" if "observed_value" in details else ("holds" if result["success"] else "does not hold")
+        return (
+            f"{details['unexpected_percent']:.3g} % otherwise, such as {details.get('partial_unexpected_list', [])[:3]}"
+        )
+    return (
+        f"{details['observed_value']}"
+        if "observed_value" in details
+        else ("holds" if result["success"] else "does not hold")
+    )
 
 
 def _remedy(outcome: Outcome) -> str:

@@ -27,7 +27,9 @@ class Model(Part):
     task: Task
     owner: str = Field(min_length=1, description="The person who answers for the model")
     developers: tuple[str, ...] = Field(default=(), description="Who built it; none of them can approve it")
-    positive: str | int | bool | None = Field(default=None, description="Binary only: the label that counts as positive")
+    positive: str | int | bool | None = Field(
+        default=None, description="Binary only: the label that counts as positive"
+    )
     description: str = ""
 
 
@@ -35,7 +37,8 @@ class Candidate(Part):
     """The trained estimator, or the function that trains it. Exactly one of the three."""
 
     train: Function | None = Field(
-        default=None, description="module:function beside the spec; called with (features, target), returns an estimator"
+        default=None,
+        description="module:function beside the spec; called with (features, target), returns an estimator",
     )
     skops: str | None = Field(default=None, description="A skops file, relative to the spec")
     pickle: str | None = Field(default=None, description="A joblib or pickle file; opened only with trust: true")
@@ -59,7 +62,9 @@ class Source(Part):
     path: str | None = Field(default=None, description="CSV or Parquet file, relative to the spec")
     url: str | None = Field(default=None, description="SQLAlchemy URL; secrets as ${ENVIRONMENT_VARIABLE}")
     query: str | None = Field(default=None, description="SQL, with url")
-    function: Function | None = Field(default=None, description="module:function beside the spec that returns a DataFrame")
+    function: Function | None = Field(
+        default=None, description="module:function beside the spec that returns a DataFrame"
+    )
     null_values: tuple[str, ...] = Field(default=("",), description="CSV texts that mean missing")
     event_time: str | None = Field(default=None, description="When a row became known; later than as-of is not taken")
     fresh_within_days: float | None = Field(default=None, gt=0, description="The newest row may be this old at as-of")

@@ -8,7 +8,9 @@ SPEED_LIMIT_MS = 100.0
 SLOW_MS = 200.0
 
 
-def metric(name: str, low: float | None = None, high: float | None = None, severity: Severity = "critical") -> Expectation:
+def metric(
+    name: str, low: float | None = None, high: float | None = None, severity: Severity = "critical"
+) -> Expectation:
     """An expectation over one metric of an evidence frame."""
     bounds = {"min_value": low, "max_value": high}
     kwargs = {"metric": name, **{key: value for key, value in bounds.items() if value is not None}}
@@ -44,7 +46,11 @@ def _profile_limit(name: str) -> Expectation | None:
 def conversion_suite(spec: ReleaseSpec) -> list[Expectation]:
     """The exported model is the trained one: no label differs, no number by more than the tier's tolerance."""
     tolerance = TIERS[spec.risk.tier].parity_tolerance
-    return [metric("label_mismatches", high=0), metric("max_difference", high=tolerance), metric("golden_mismatches", high=0)]
+    return [
+        metric("label_mismatches", high=0),
+        metric("max_difference", high=tolerance),
+        metric("golden_mismatches", high=0),
+    ]
 
 
 def quality_suite(spec: ReleaseSpec) -> list[Expectation]:
@@ -56,7 +62,9 @@ def latency_suite(spec: ReleaseSpec) -> list[Expectation]:
     """The declared gates; without any, a mean of 100 ms and at most 5 % over 200 ms."""
     slow = {"column": "latency_ms", "max_value": SLOW_MS, "mostly": 0.95}
     default = (
-        Expectation(type="expect_column_mean_to_be_between", kwargs={"column": "latency_ms", "max_value": SPEED_LIMIT_MS}),
+        Expectation(
+            type="expect_column_mean_to_be_between", kwargs={"column": "latency_ms", "max_value": SPEED_LIMIT_MS}
+        ),
         Expectation(type="expect_column_values_to_be_between", kwargs=slow),
     )
     return list(spec.expectations.latency or default)

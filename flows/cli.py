@@ -32,7 +32,9 @@ store_option = click.option(
 )
 spec_argument = click.argument("spec", type=click.Path(path_type=Path))
 as_of_option = click.option(
-    "--as-of", type=click.DateTime(), help="Take no data that became known later. Default: the spec's, else the last run's."
+    "--as-of",
+    type=click.DateTime(),
+    help="Take no data that became known later. Default: the spec's, else the last run's.",
 )
 
 
@@ -77,7 +79,9 @@ def main() -> None:
 @click.argument("name")
 @click.option("--data", type=click.Path(path_type=Path), help="A CSV or Parquet file to release a model on.")
 @click.option("--target", help="The column to predict.")
-@click.option("--task", type=click.Choice(["regression", "binary", "multiclass"]), help="Default: told from the target.")
+@click.option(
+    "--task", type=click.Choice(["regression", "binary", "multiclass"]), help="Default: told from the target."
+)
 @as_json
 def init(name: str, data: Path | None, target: str | None, task: str | None, json_: bool) -> None:
     """Write a commented release spec and the files around it.
@@ -115,7 +119,9 @@ def check(spec: Path, as_of: datetime | None, json_: bool) -> None:
     gates = file.spec.expectations
     unknown = unknown_types([*gates.data, *gates.quality, *gates.latency, *gates.comparison])
     if unknown:
-        raise CannotAsk.all_of(f"{spec}: {name} is no expectation that Great Expectations knows.{near}" for name, near in unknown)
+        raise CannotAsk.all_of(
+            f"{spec}: {name} is no expectation that Great Expectations knows.{near}" for name, near in unknown
+        )
     completed = yaml.safe_dump(file.spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     if not json_:
         click.echo(f"# {spec} with its defaults\n{completed}")
@@ -159,7 +165,9 @@ def release(spec: Path, store_url: str, as_of: datetime | None, json_: bool) -> 
     known = state.releases.get(job.release)
     if known is None or known.status == "started":
         if not json_:
-            click.echo(f"Releasing {file.spec.model.name}, data as of {job.as_of:%Y-%m-%d %H:%M}: {job.release}", err=True)
+            click.echo(
+                f"Releasing {file.spec.model.name}, data as of {job.as_of:%Y-%m-%d %H:%M}: {job.release}", err=True
+            )
         result = _run_flow(spec, store_url, job.as_of)
     else:
         result = {"release": known.id, "outcome": known.outcome, "findings": [], "dossier_digest": known.dossier_digest}
@@ -210,7 +218,7 @@ def _release_words(result: dict[str, Any], approvals: int, store_url: str, name:
     lines += [f"  … and {len(stopping) - 10} more in the dossier"] if len(stopping) > 10 else []
     head = f"{result['release']} {STATUS_WORDS[result['status']]}. Verdict: {result['outcome']}."
     follow = {
-        "waiting": f"Next: read the dossier, then: seatrial approve {name} --store {store_url} --as NAME ({approvals} needed)",
+        "waiting": f"Next: read the dossier; then seatrial approve {name} --store {store_url} --as NAME ({approvals} needed)",
         "stopped": "Next: mend what the reasons name and release again.",
         "started": "Next: mend what the reasons name and run the same command again.",
     }.get(result["status"], f"Next: seatrial status {name} --store {store_url}")
@@ -218,7 +226,9 @@ def _release_words(result: dict[str, Any], approvals: int, store_url: str, name:
     return "\n".join([head, *lines, *where, follow])
 
 
-def _decide(decision: str, model: str, store_url: str, person: str, release_: str | None, comment: str, json_: bool) -> None:
+def _decide(
+    decision: str, model: str, store_url: str, person: str, release_: str | None, comment: str, json_: bool
+) -> None:
     from tasks.decide import decide
     from tasks.job import open_ledger
 
@@ -280,14 +290,19 @@ def status(model: str, store_url: str, json_: bool) -> None:
         known = ", ".join(sorted({item.model for item in state.releases.values()})) or "none"
         raise CannotAsk(f"{model}: no such model in {store_url}. Models there: {known}.")
     lines = [f"{item.id}  as of {item.as_of[:10]}  {STATUS_WORDS[item.status]}{_who(item)}" for item in mine]
-    value = {"model": model, "champion": state.models.get(model), "releases": [{"id": i.id, "status": i.status} for i in mine]}
+    value = {
+        "model": model,
+        "champion": state.models.get(model),
+        "releases": [{"id": i.id, "status": i.status} for i in mine],
+    }
     serves = f"{model}: {state.models.get(model) or 'nothing'} serves."
     answer(json_, value, "\n".join([serves, *lines]))
 
 
 def _who(item: Any) -> str:
     if item.status == "waiting":
-        return f": {item.approvals_needed - len(item.approvals)} more needed, not from {', '.join(item.developers) or 'nobody'}"
+        missing = item.approvals_needed - len(item.approvals)
+        return f": {missing} more needed, and not from {', '.join(item.developers) or 'its developers'}"
     return f" by {item.rejected_by}" if item.rejected_by else ""
 
 

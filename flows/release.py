@@ -29,7 +29,9 @@ def release(spec: str, store: str, as_of: str, tell: Tell = _quiet) -> dict[str,
     if not worst(finding.outcome for finding in opened).lets_through:
         return _answer(job.release, opened, None)
     manifest = steps.snapshot(job)
-    tell("snapshot", f"{manifest['rows']:,} rows × {len(manifest['columns'])} columns, {manifest['content_digest'][:19]}")
+    tell(
+        "snapshot", f"{manifest['rows']:,} rows × {len(manifest['columns'])} columns, {manifest['content_digest'][:19]}"
+    )
     references = {"data": steps.check_data(job, manifest)}
     findings = opened + _judge(job, references["data"], manifest, tell)
     packed: dict[str, Any] = {}
@@ -53,11 +55,15 @@ def release(spec: str, store: str, as_of: str, tell: Tell = _quiet) -> dict[str,
     return _answer(job.release, findings, dossier["dossier"])
 
 
-def _conversion(job: Any, packed: dict[str, Any], manifest: Any, references: dict[str, Any], tell: Tell) -> list[Finding]:
+def _conversion(
+    job: Any, packed: dict[str, Any], manifest: Any, references: dict[str, Any], tell: Tell
+) -> list[Finding]:
     if "refused" in packed:
         remedy = "Use an estimator that converts; `seatrial check` tells in seconds."
         tell("convert", "refused")
-        return [Finding("conversion", "converts", Outcome.FAILED, "critical", "an ONNX graph", packed["refused"], remedy)]
+        return [
+            Finding("conversion", "converts", Outcome.FAILED, "critical", "an ONNX graph", packed["refused"], remedy)
+        ]
     references["conversion"] = packed["evidence"]
     return _judge(job, packed["evidence"], manifest, tell)
 

@@ -37,7 +37,9 @@ class Scorer:
         import onnxruntime
 
         if onnxruntime.__version__.rsplit(".", 1)[0] in WRONG_VERSIONS:
-            raise CannotAsk(f"onnxruntime {onnxruntime.__version__} gives wrong labels for trees; install 1.28 or later.")
+            raise CannotAsk(
+                f"onnxruntime {onnxruntime.__version__} gives wrong labels for trees; install 1.28 or later."
+            )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
@@ -72,7 +74,9 @@ def column_array(column: "pd.Series[Any]", kind: str) -> npt.NDArray[Any]:
     if kind == "string":
         return column.astype(object).where(column.notna(), "").to_numpy(dtype=object).reshape(-1, 1)
     numbers = {"int64": np.int64, "float": np.float32, "double": np.float64}
-    return column.to_numpy(dtype=numbers[kind], **({} if kind == "int64" else {"na_value": np.nan})).reshape(-1, 1)
+    if kind != "int64" and column.isna().any():
+        column = column.astype(np.float64)
+    return np.asarray(column.to_numpy(dtype=numbers[kind])).reshape(-1, 1)
 
 
 def label_text(labels: Any) -> npt.NDArray[Any]:

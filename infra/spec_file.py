@@ -117,7 +117,9 @@ def _identity(spec: ReleaseSpec, path: Path) -> str:
     modules = sorted({function.split(":")[0] for function in named if function})
     code = {str(file.relative_to(path.parent)): digest_of(file.read_bytes()) for file in _code(path.parent, modules)}
     files = [spec.candidate.skops, spec.candidate.pickle]
-    given = {name: digest_of((path.parent / name).read_bytes()) for name in files if name and (path.parent / name).is_file()}
+    given = {
+        name: digest_of((path.parent / name).read_bytes()) for name in files if name and (path.parent / name).is_file()
+    }
     body = spec.model_dump(mode="json", exclude={"data": {"as_of"}})
     return digest_of({"spec": body, "code": code, "candidate": given})
 

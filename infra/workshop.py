@@ -47,10 +47,14 @@ def _run(job: dict[str, Any], root: Path, what: str, timeout_minutes: float) -> 
                 command, env=environment, capture_output=True, timeout=timeout_minutes * 60, check=False, text=True
             )
         except subprocess.TimeoutExpired:
-            raise CannotAsk(f"{what}: took longer than candidate.timeout_minutes ({timeout_minutes:g}); raise it.") from None
+            raise CannotAsk(
+                f"{what}: took longer than candidate.timeout_minutes ({timeout_minutes:g}); raise it."
+            ) from None
         if not answer.exists():
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise CannotAsk(f"{what}: its process ended with code {done.returncode}: {last}")
         told = json.loads(answer.read_text())
     if "error" in told:
-        raise CannotAsk(f"{what}: {told['error']}{' at ' + told['where'] if told['where'] else ''}. Mend it and run again.")
+        raise CannotAsk(
+            f"{what}: {told['error']}{' at ' + told['where'] if told['where'] else ''}. Mend it and run again."
+        )

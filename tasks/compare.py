@@ -32,7 +32,9 @@ def measure_comparison(
     each earlier version's recorded (value, lower, upper) of the same metric. Losses: smaller is better.
     """
     loss = LOSSES[metric]
-    rows = with_intervals({"improvement": relative_gain(champion[loss], candidate[loss], loss)}, len(candidate), required)
+    rows = with_intervals(
+        {"improvement": relative_gain(champion[loss], candidate[loss], loss)}, len(candidate), required
+    )
     power = 0.5 if metric == "rmse" else 1.0
     values = [float(mean_of(frame[loss])(np.ones((1, len(frame))))[0]) ** power for frame in (champion, candidate)]
     level = with_intervals({metric: _level(candidate[loss], power)}, len(candidate), required)[0]

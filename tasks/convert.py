@@ -65,7 +65,9 @@ def export(estimator: Any, frame: pd.DataFrame, name: str, attempt: str) -> byte
         warnings.simplefilter("ignore")
         graph = to_onnx(model, initial_types=_initial_types(kinds), target_opset=OPSETS, options=options, name=name)
     signature = {
-        "inputs": [{"column": c, "input": i.name, "type": kinds[c]} for c, i in zip(kinds, graph.graph.input, strict=True)],
+        "inputs": [
+            {"column": c, "input": i.name, "type": kinds[c]} for c, i in zip(kinds, graph.graph.input, strict=True)
+        ],
         "classes": list(estimator_classes(estimator)),
     }
     entry = graph.metadata_props.add()
@@ -129,7 +131,9 @@ def measure_parity(trained: Predictions, exported: Predictions, attempt: str = "
     far = _row_distance(trained, exported)
     mismatch = (trained.values != exported.values) if trained.classes else np.zeros(len(far), dtype=bool)
     n = len(far)
-    records = pd.DataFrame({"trained": trained.values, "exported": exported.values, "difference": far, "mismatch": mismatch})
+    records = pd.DataFrame(
+        {"trained": trained.values, "exported": exported.values, "difference": far, "mismatch": mismatch}
+    )
     metrics = metric_rows(
         [
             ("label_mismatches", float(mismatch.sum()), np.nan, np.nan, n, 1),

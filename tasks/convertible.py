@@ -37,5 +37,7 @@ def check_convertible(file: SpecFile, as_of: datetime) -> Evidence:
             workshop.unpickle(file.root / origin.pickle, out, timeout_minutes=1)
         else:
             out = file.root / (origin.skops or "")
-        _, evidence = convert(open_skops(out, origin.trusted_types), features, file.spec.model.name, job.tier.parity_tolerance)
+        _, evidence = convert(
+            open_skops(out, origin.trusted_types), features, file.spec.model.name, job.tier.parity_tolerance
+        )
         return evidence

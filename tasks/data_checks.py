@@ -12,7 +12,9 @@ Row = tuple[str, float, float, float, int, int]
 NAN = float("nan")
 
 
-def measure_data(reference: pl.DataFrame, current: pl.DataFrame, target: str, positive: str | None, classify: bool) -> Evidence:
+def measure_data(
+    reference: pl.DataFrame, current: pl.DataFrame, target: str, positive: str | None, classify: bool
+) -> Evidence:
     """How `current` differs from `reference`, column by column, and what it is by itself.
 
     Drift is an effect size that does not grow with the sample: the Kolmogorov-Smirnov distance of numbers (with the
@@ -22,7 +24,13 @@ def measure_data(reference: pl.DataFrame, current: pl.DataFrame, target: str, po
     rows = [*_whole(reference, current, target), *_target(current, target, positive, classify)]
     for name in current.columns:
         if name in reference.columns and name != target and n and len(reference):
-            rows += _column(name, reference[name].drop_nulls(), current[name].drop_nulls(), _null_growth(reference, current, name), n)
+            rows += _column(
+                name,
+                reference[name].drop_nulls(),
+                current[name].drop_nulls(),
+                _null_growth(reference, current, name),
+                n,
+            )
     return Evidence("data", metric_rows(rows), _profile(current), {"reference_rows": len(reference), "rows": n})
 
 
@@ -46,7 +54,9 @@ def _target(current: pl.DataFrame, target: str, positive: str | None, classify: 
     labels = current[target].drop_nulls().cast(pl.String)
     rows: list[Row] = [("classes", float(labels.n_unique()), NAN, NAN, len(current), 0)]
     if positive is not None:
-        held = int((labels == positive).sum()) or int((current[target].drop_nulls().cast(pl.Int64, strict=False).cast(pl.String) == positive).sum())
+        held = int((labels == positive).sum()) or int(
+            (current[target].drop_nulls().cast(pl.Int64, strict=False).cast(pl.String) == positive).sum()
+        )
         rows.append(("positives", float(held), NAN, NAN, len(current), 0))
     return rows
 
@@ -60,12 +70,20 @@ def _column(name: str, old: pl.Series, new: pl.Series, null_growth: float, n: in
     if not len(old) or not len(new) or old.dtype != new.dtype:
         return rows
     if old.dtype == pl.String:
-        strange = float((~new.is_in(old.unique().implode())).mean() or 0)
-        return [*rows, (f"unknown_categories:{name}", strange, NAN, NAN, n, 0), (f"drift:{name}", *_variation(old, new), n, 0)]
+        strange = _share(~new.is_in(old.unique().implode()))
+        return [
+            *rows,
+            (f"unknown_categories:{name}", strange, NAN, NAN, n, 0),
+            (f"drift:{name}", *_variation(old, new), n, 0),
+        ]
     if not old.dtype.is_numeric():
         return rows
-    outside = float(((new < old.min()) | (new > old.max())).mean() or 0)
+    outside = _share((new < old.min()) | (new > old.max()))
     return [*rows, (f"out_of_range:{name}", outside, NAN, NAN, n, 0), (f"drift:{name}", *_kolmogorov(old, new), n, 0)]
+
+
+def _share(flags: pl.Series) -> float:
+    return int(flags.sum()) / len(flags)
 
 
 def _kolmogorov(old: pl.Series, new: pl.Series) -> tuple[float, float, float]:

@@ -9,10 +9,14 @@ from infra.ledger import Ledger
 
 def waiting(state: State, model: str, release: str | None) -> Release:
     """The release that waits. Raises CannotAsk where none does, or several and none was named."""
-    found = [r for r in state.releases.values() if r.model == model and r.status == "waiting" and release in (None, r.id)]
+    found = [
+        r for r in state.releases.values() if r.model == model and r.status == "waiting" and release in (None, r.id)
+    ]
     if not found:
         known = sorted({r.model for r in state.releases.values()}) or ["none"]
-        raise CannotAsk(f"{release or model}: no release waits for a decision. Models in this store: {', '.join(known)}.")
+        raise CannotAsk(
+            f"{release or model}: no release waits for a decision. Models in this store: {', '.join(known)}."
+        )
     if len(found) > 1:
         raise CannotAsk(f"{model}: several releases wait; name one with --release: {', '.join(r.id for r in found)}.")
     return found[0]

@@ -115,11 +115,14 @@ def read_data(store: Store, manifest: Manifest) -> pd.DataFrame:
 def read_part(store: Store, manifest: Manifest, part: int) -> pd.DataFrame:
     """The snapshot's training rows (0) or test rows (1)."""
     split = np.frombuffer(store.get_blob(manifest["blobs"]["split"]), dtype=np.int8)
-    return read_data(store, manifest)[split == part].reset_index(drop=True)
+    rows: pd.DataFrame = read_data(store, manifest)[split == part]
+    return rows.reset_index(drop=True)
 
 
 def open_ledger(store_url: str) -> Ledger:
     """The ledger of a store that was opened before. Raises CannotAsk where nothing is there."""
     if "://" not in store_url and not Path(store_url).is_dir():
-        raise CannotAsk(f"{store_url}: expected a store, found no such directory. `seatrial release SPEC --store` makes one.")
+        raise CannotAsk(
+            f"{store_url}: expected a store, found no such directory. `seatrial release SPEC --store` makes one."
+        )
     return Ledger(open_store(store_url), home())

@@ -50,7 +50,10 @@ def _summary(records: pd.DataFrame, batches: pd.DataFrame) -> list[tuple[str, fl
     package, trained = records["latency_ms"], records["sklearn_latency_ms"]
     rows = [("mean_ms", float(package.mean()))]
     rows += [(f"p{q}_ms", float(package.quantile(q / 100))) for q in (50, 95, 99)]
-    rows += [("sklearn_p50_ms", float(trained.median())), ("speedup_single", float(trained.median() / package.median()))]
+    rows += [
+        ("sklearn_p50_ms", float(trained.median())),
+        ("speedup_single", float(trained.median() / package.median())),
+    ]
     batch_ms, batch_trained = float(batches["latency_ms"].median()), float(batches["sklearn_latency_ms"].median())
     rows += [("batch_rows_per_s", BATCH / batch_ms * 1000), ("speedup_batch", batch_trained / batch_ms)]
     return [(name, value, nan, nan, n, 1) for name, value in rows]

@@ -24,7 +24,12 @@ def weights(n: int, seed: int, resamples: int = RESAMPLES) -> Floats:
 
 
 def measure_quality(
-    actual: npt.NDArray[Any], predicted: Predictions, baseline: Predictions, cost: Cost, positive: str | None, required: int
+    actual: npt.NDArray[Any],
+    predicted: Predictions,
+    baseline: Predictions,
+    cost: Cost,
+    positive: str | None,
+    required: int,
 ) -> Evidence:
     """Metrics with 95 % percentile bootstrap intervals, money beside a perfect model, and skill over guessing.
 
@@ -33,7 +38,9 @@ def measure_quality(
     records = score_records(actual, predicted, cost, positive)
     guess = score_records(actual, baseline, cost, positive)
     statistics = {**_statistics(records, predicted, positive), **_money(records)}
-    primary = "squared_error" if not predicted.classes else "log_loss" if predicted.probabilities is not None else "error"
+    primary = (
+        "squared_error" if not predicted.classes else "log_loss" if predicted.probabilities is not None else "error"
+    )
     statistics["improvement_over_baseline"] = relative_gain(guess[primary], records[primary], primary)
     rows = with_intervals(statistics, len(records), required)
     return Evidence("quality", metric_rows(rows), records, {"primary": primary, "resamples": RESAMPLES})
@@ -85,7 +92,7 @@ def _log_loss(actual: npt.NDArray[Any], predicted: Predictions) -> Floats:
 def _class_cost(actual: "pd.Series[Any]", predicted: "pd.Series[Any]", cost: Cost) -> Floats:
     """By the matrix {actual: {predicted: cost}}, else 1 for every error."""
     if cost.matrix is None:
-        return (actual != predicted).to_numpy(dtype=np.float64)
+        return np.asarray(actual != predicted, dtype=np.float64)
     matrix = cost.matrix
     return np.array([matrix.get(a, {}).get(p, 0.0) for a, p in zip(actual, predicted, strict=True)], dtype=np.float64)
 

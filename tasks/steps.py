@@ -23,7 +23,7 @@ from expectations.verdicts import Finding, Outcome, worst
 from infra import workshop
 from infra.candidates import open_skops, scan_pickle
 from infra.evidence_store import Reference, get_evidence, get_json, put_evidence, put_json
-from infra.runtime import Predictions, Scorer, estimator_predictions
+from infra.runtime import Predictions, Scorer
 from infra.store import Store, once
 from tasks import compare, convert, latency, package, quality
 from tasks.access import measure_access
@@ -66,12 +66,14 @@ def start(job: Job) -> None:
 
 @task(name="access", retries=1, retry_delay_seconds=2, retry_condition_fn=could_pass_later)
 def access(job: Job) -> list[Finding]:
-    """Every source reached as production would. Raises CannotAsk where one is away; a finding per thing that is wrong."""
+    """Every source reached as production would: a finding per check. Raises CannotAsk where one is away."""
     evidence = measure_access(job.spec.data, job.file.root, job.as_of, workshop.table_reader())
     rows = evidence.records.to_dict("records")
     away = [row for row in rows if row["outcome"] == Outcome.ERRORED]
     if away:
-        raise CannotAsk.all_of(f"{r['source']}: expected {r['expected']}, found {r['found']}. {r['remedy']}" for r in away)
+        raise CannotAsk.all_of(
+            f"{r['source']}: expected {r['expected']}, found {r['found']}. {r['remedy']}" for r in away
+        )
     return [_access_finding(row) for row in rows]
 
 
@@ -101,7 +103,7 @@ def check_data(job: Job, manifest: Manifest) -> Reference:
     """Against the champion's data, or the training part against the test part where nothing serves yet."""
     store = job.store()
     serving = champion(job, job.ledger().state())
-    reference = get_json(store, serving.body["blobs"]["manifest"]) if serving else None
+    reference = get_json(store, serving.blobs["manifest"]) if serving else None
 
     def measure() -> Reference:
         if reference:
@@ -253,18 +255,22 @@ def measure_comparison(job: Job, manifest: Manifest, packed: Mapping[str, Any]) 
     def measure() -> Reference:
         if serving is None:
             reason = "no version serves yet; the gate `improvement_over_baseline` is asked instead"
-            empty = Evidence("comparison", metric_rows([]), pd.DataFrame(), {"not_applicable": reason, "label": "not applicable"})
+            empty = Evidence(
+                "comparison", metric_rows([]), pd.DataFrame(), {"not_applicable": reason, "label": "not applicable"}
+            )
             return put_evidence(store, empty)
         test = read_part(store, manifest, 1)
         scored = [
             quality.score_records(job.target(test), _said(job, store, graph, test), job.spec.cost, job.positive)
-            for graph in (serving.body["blobs"]["graph"], packed["blobs"]["graph"])
+            for graph in (serving.blobs["graph"], packed["blobs"]["graph"])
         ]
         metric = job.spec.comparison.metric or _default_metric(scored)
         found = compare.measure_comparison(
-            *scored, metric, job.spec.comparison.margin, job.tier.min_records, _earlier(job, state, metric)
+            scored[0], scored[1], metric, job.spec.comparison.margin, job.tier.min_records, _earlier(job, state, metric)
         )
-        return put_evidence(store, Evidence(found.step, found.metrics, found.records, {**found.facts, "champion": serving.id}))
+        return put_evidence(
+            store, Evidence(found.step, found.metrics, found.records, {**found.facts, "champion": serving.id})
+        )
 
     against = serving.id if serving else None
     return once(store, "compare", _inputs(job, package=packed["package"], champion=against), measure)
@@ -277,8 +283,10 @@ def _default_metric(scored: list[pd.DataFrame]) -> str:
 
 
 def _earlier(job: Job, state: State, metric: str) -> dict[str, tuple[float, float, float]]:
-    served = [r for r in state.releases.values() if r.model == job.spec.model.name and r.status in ("champion", "retired")]
-    found = {item.id: item.body.get("metrics", {}).get(metric) for item in served}
+    served = [
+        r for r in state.releases.values() if r.model == job.spec.model.name and r.status in ("champion", "retired")
+    ]
+    found = {item.id: (item.body or {}).get("metrics", {}).get(metric) for item in served}
     return {name: (values[0], values[1], values[2]) for name, values in found.items() if values and None not in values}
 
 
@@ -299,7 +307,9 @@ def write_dossier(
             "champion": serving.id if serving else None,
             "versions": package.versions(),
             "approvals_needed": job.approvals,
-            "next_step": f"Waits for {job.approvals} decision(s)." if outcome.lets_through else "Stopped; see the reasons.",
+            "next_step": f"Waits for {job.approvals} decision(s)."
+            if outcome.lets_through
+            else "Stopped; see the reasons.",
         }
         evidence = {step: get_evidence(store, reference) for step, reference in references.items()}
         spec = job.spec.model_dump(mode="json")
@@ -314,7 +324,12 @@ def write_dossier(
 
 @task(name="record")
 def record(
-    job: Job, manifest: Manifest, packed: Mapping[str, Any], references: Mapping[str, Reference], dossier: Mapping[str, Any], outcome: Outcome
+    job: Job,
+    manifest: Manifest,
+    packed: Mapping[str, Any],
+    references: Mapping[str, Reference],
+    dossier: Mapping[str, Any],
+    outcome: Outcome,
 ) -> None:
     """Appends the verdict: "waits for N decisions on digest D", or "stopped"."""
     store = job.store()
@@ -344,4 +359,6 @@ def _figures(store: Store, references: Mapping[str, Reference]) -> dict[str, lis
     if "quality" not in references:
         return {}
     rows = get_evidence(store, references["quality"]).metrics.to_dict("records")
-    return {r["metric"]: [float(r[k]) if np.isfinite(r[k]) else None for k in ("value", "lower", "upper")] for r in rows}
+    return {
+        r["metric"]: [float(r[k]) if np.isfinite(r[k]) else None for k in ("value", "lower", "upper")] for r in rows
+    }

@@ -11,7 +11,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 def columns():
     numbers, texts = make_column_selector(dtype_include="number"), make_column_selector(dtype_exclude="number")
     return ColumnTransformer(
-        [("numbers", StandardScaler(), numbers), ("texts", OneHotEncoder(handle_unknown="ignore", min_frequency=5), texts)]
+        [
+            ("numbers", StandardScaler(), numbers),
+            ("texts", OneHotEncoder(handle_unknown="ignore", min_frequency=5), texts),
+        ]
     )
 
 

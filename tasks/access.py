@@ -1,0 +1,36 @@
+"""Can every source be reached, as production would reach it? Probed each time, never remembered."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from expectations.records import Evidence, metric_rows
+from expectations.spec import Data
+from infra.sources import RunFunction, probe
+
+
+def measure_access(data: Data, root: Path, as_of: datetime, run_function: RunFunction) -> Evidence:
+    """One record per source and check; one metric per source, the milliseconds until its first rows."""
+    rows = [
+        row
+        for name, source in data.sources.items()
+        for row in probe(name, source, root, required_columns(data, name), as_of, run_function)
+    ]
+    spent = [
+        (f"latency_ms:{r['source']}", float(r["latency_ms"]), float("nan"), float("nan"), 1, 1)
+        for r in rows
+        if r["check"] == "connection"
+    ]
+    return Evidence("access", metric_rows(spent), pd.DataFrame(rows), {"sources": len(data.sources)})
+
+
+def required_columns(data: Data, name: str) -> set[str]:
+    """The columns that the spec names of a source."""
+    source = data.sources[name]
+    needed = {source.event_time} if source.event_time else set()
+    keys = {key for join in data.joins for key in join.on if source is data.rows or join.source == name}
+    if source is data.rows:
+        needed |= {data.target} | ({data.split.group} if data.split.group else set())
+        needed |= set() if data.joins else {*data.roles, *data.ignore}
+    return needed | keys

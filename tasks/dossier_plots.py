@@ -1,0 +1,353 @@
+"""The dossier's pictures: one evidence in, plots as data URIs with a text that says the same in words.
+
+Every plot carries its own white card, so that it reads in the light and in the dark. A picture that cannot be drawn
+(columns that are absent, no finite value) is left out: the tables beside it hold the same figures.
+"""
+
+import base64
+import io
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from expectations.records import Evidence
+
+Floats = npt.NDArray[np.float64]
+INK, QUIET, RULE, BLUE, OCHRE = "#22303c", "#56636f", "#d5dade", "#1f5f99", "#b8650f"
+SOFT, PALE = "#8fb3d3", "#dbe8f3"
+STYLE: Any = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "legend.frameon": False,
+    # A column may be called `price_$`: that is a name, not mathematics.
+    "text.parse_math": False,
+    # The same evidence gives the same bytes.
+    "svg.hashsalt": "seatrial",
+}
+BINS = [step / 25 for step in range(26)]
+MOST_POINTS, MOST_CLASSES, MOST_BARS = 4000, 12, 15
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One picture: its title, the same in words, and an SVG as a data URI."""
+
+    title: str
+    alt: str
+    uri: str
+
+
+def build_plots(evidence: Evidence, spec: Mapping[str, Any]) -> list[Plot]:
+    """The plots of a known step; none of an unknown one, or of evidence that holds nothing to draw."""
+    if evidence.step == "quality":
+        return _kept(_quality(evidence.records, spec.get("model") or {}))
+    painters: dict[str, Callable[[], Plot | None]] = {
+        "data": lambda: _drift(evidence.metrics),
+        "conversion": lambda: _conversion(evidence.records),
+        "latency": lambda: _latency(evidence.records),
+        "comparison": lambda: _comparison(evidence, spec),
+    }
+    painter = painters.get(evidence.step)
+    return _kept([painter()]) if painter else []
+
+
+def _kept(plots: Iterable[Plot | None]) -> list[Plot]:
+    return [plot for plot in plots if plot is not None]
+
+
+def _quality(records: pd.DataFrame, model: Mapping[str, Any]) -> list[Plot | None]:
+    if not {"actual", "predicted"} <= set(records.columns) or records.empty:
+        return []
+    if (model.get("task") or ("multiclass" if "correct" in records else "regression")) == "regression":
+        return [_actual_predicted(records)]
+    return [_probabilities(records, model.get("positive")), _confusion(records)]
+
+
+def _actual_predicted(records: pd.DataFrame) -> Plot | None:
+    pairs = np.column_stack([_numbers(records["actual"]), _numbers(records["predicted"])])
+    pairs = pairs[np.isfinite(pairs).all(axis=1)]
+    if not len(pairs):
+        return None
+    far = np.abs(pairs[:, 1] - pairs[:, 0])
+    shown = pairs[:: max(1, -(-len(pairs) // MOST_POINTS))]
+    few = f" {len(shown):,} of them are drawn." if len(shown) < len(pairs) else ""
+    alt = (
+        f"Scatter of {len(pairs):,} records, predicted against actual.{few} Half of the errors are below "
+        f"{number(np.median(far))}, nine tenths below {number(np.quantile(far, 0.9))}."
+    )
+
+    def paint(axes: Axes) -> None:
+        ends = [pairs.min(), pairs.max()]
+        axes.plot(ends, ends, color=OCHRE, linewidth=1.2, label="predicted = actual")
+        axes.scatter(shown[:, 0], shown[:, 1], s=9, color=BLUE, alpha=0.45, linewidths=0, rasterized=True)
+        axes.set(xlabel="actual", ylabel="predicted")
+        for side in (axes.xaxis, axes.yaxis):
+            side.set_major_formatter(lambda value, _: number(value))
+        axes.legend(loc="upper left")
+
+    return Plot("Actual and predicted", alt, _draw(paint, 4.4))
+
+
+def _probabilities(records: pd.DataFrame, positive: Any) -> Plot | None:
+    if "probability" not in records:
+        return None
+    chance, actual = _numbers(records["probability"]), _labels(records["actual"])
+    groups = [(label, chance[(actual == label) & np.isfinite(chance)]) for label in sorted(set(actual))[:2]]
+    groups = [(label, values) for label, values in groups if len(values)]
+    if not groups:
+        return None
+    named = f"{positive!s}" if positive is not None else "the positive class"
+    halves = "; ".join(
+        f"actual {label}: median {np.median(values):.2f}, n = {len(values):,}" for label, values in groups
+    )
+
+    def paint(axes: Axes) -> None:
+        for (label, values), color, hatch in zip(groups, (BLUE, OCHRE), ("", "///"), strict=False):
+            axes.hist(
+                values,
+                bins=BINS,
+                density=True,
+                alpha=0.5,
+                color=color,
+                hatch=hatch,
+                edgecolor=color,
+                label=label,
+            )
+        axes.set(xlabel=f"predicted probability of {_short(named)}", ylabel="density of records", xlim=(0, 1))
+        axes.legend(title="actual")
+
+    return Plot(
+        "Probabilities by actual class", f"Histogram of the predicted probability of {named}. {halves}.", _draw(paint)
+    )
+
+
+def _confusion(records: pd.DataFrame) -> Plot | None:
+    actual, predicted = _labels(records["actual"]), _labels(records["predicted"])
+    common = list(pd.Series(np.concatenate([actual, predicted])).value_counts().index)
+    kept = sorted(common[:MOST_CLASSES])
+    names = kept + (["(others)"] if len(common) > MOST_CLASSES else [])
+    place = {name: at for at, name in enumerate(kept)}
+    counts = np.zeros((len(names), len(names)))
+    for a, p in zip(actual, predicted, strict=True):
+        counts[place.get(a, len(names) - 1), place.get(p, len(names) - 1)] += 1
+    right = float((actual == predicted).mean())
+    alt = f"Confusion matrix of {len(actual):,} records in {len(common)} classes; {right:.1%} are on the diagonal. "
+    alt += "; ".join(
+        f"actual {name}: {int(counts[at, at]):,} of {int(counts[at].sum()):,} right" for at, name in enumerate(kept)
+    )
+    return Plot("Confusion matrix", alt + ".", _draw(_matrix_painter(counts, names), 2.2 + 0.38 * len(names)))
+
+
+def _matrix_painter(counts: Floats, names: list[str]) -> Callable[[Axes], None]:
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+    def paint(axes: Axes) -> None:
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for (row, column), count in np.ndenumerate(counts):
+            color = "white" if shares[row, column] > 0.55 else INK
+            axes.text(column, row, f"{int(count):,}", ha="center", va="center", color=color)
+        ticks, texts = range(len(names)), [_short(name) for name in names]
+        axes.set_xticks(ticks, texts, rotation=45 if len(names) > 4 else 0, ha="right" if len(names) > 4 else "center")
+        axes.set_yticks(ticks, texts)
+        axes.set(xlabel="predicted", ylabel="actual")
+        axes.spines[:].set_visible(False)
+
+    return paint
+
+
+def _latency(records: pd.DataFrame) -> Plot | None:
+    named = {"package": "latency_ms", "scikit-learn": "sklearn_latency_ms"}
+    times = {name: _finite(records[column]) for name, column in named.items() if column in records}
+    times = {name: np.sort(values[values > 0]) for name, values in times.items() if (values > 0).any()}
+    if not times:
+        return None
+    middles = "; ".join(
+        f"{name}: median {number(np.median(t))} ms, 99th percentile {number(np.quantile(t, 0.99))} ms"
+        for name, t in times.items()
+    )
+
+    def paint(axes: Axes) -> None:
+        for (name, values), color, dash in zip(times.items(), (BLUE, OCHRE), ("-", "--"), strict=False):
+            axes.step(
+                values,
+                np.arange(1, len(values) + 1) / len(values),
+                where="post",
+                color=color,
+                linestyle=dash,
+                label=name,
+            )
+        axes.set(
+            xlabel="latency of one record, ms (log)",
+            ylabel="share of records at or below",
+            xscale="log",
+            ylim=(0, 1.02),
+        )
+        # The default labels of a log axis are mathematics, which is off.
+        axes.xaxis.set_major_formatter(lambda value, _: number(value))
+        axes.xaxis.set_minor_formatter(lambda value, _: number(value) if _leading(value) in (2, 5) else "")
+        axes.grid(color=RULE, linewidth=0.5)
+        axes.legend(loc="lower right")
+
+    return Plot("Latency, side by side", f"Cumulative distribution of the latency. {middles}.", _draw(paint))
+
+
+def _leading(value: float) -> int:
+    """The first digit."""
+    return int(f"{value:.0e}"[0])
+
+
+def _comparison(evidence: Evidence, spec: Mapping[str, Any]) -> Plot | None:
+    row = metric(evidence.metrics, "improvement")
+    if row is None or not np.isfinite(row).all():
+        return None
+    value, lower, upper = row
+    margin = evidence.facts.get("margin", (spec.get("comparison") or {}).get("margin"))
+    band = float(margin) if isinstance(margin, int | float) and np.isfinite(margin) else 0.0
+    alt = f"Improvement over the champion {value:+.1%}, 95 % interval {lower:+.1%} to {upper:+.1%}; "
+    alt += f"margin of equivalence ±{band:.1%}."
+
+    def paint(axes: Axes) -> None:
+        axes.axvspan(-band, band, color=PALE, label=f"equivalent, ±{band:.1%}")
+        axes.axvline(0, color=QUIET, linewidth=1)
+        axes.errorbar(
+            [value], [0], xerr=[[max(0, value - lower)], [max(0, upper - value)]], fmt="o", color=BLUE, capsize=5
+        )
+        reach = 1.25 * max(abs(lower), abs(upper), band, 1e-9)
+        axes.set(
+            xlim=(-reach, reach),
+            ylim=(-1, 1.4),
+            yticks=[],
+            xlabel="◂ worse        improvement over the champion        better ▸",
+        )
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:+.1%}")
+        axes.spines["left"].set_visible(False)
+        axes.legend(loc="upper left")
+
+    return Plot("Improvement over the champion", alt, _draw(paint, 1.9))
+
+
+def _conversion(records: pd.DataFrame) -> Plot | None:
+    if "difference" not in records or records.empty:
+        return None
+    far = np.abs(_numbers(records["difference"]))
+    counts = _decades(far)
+    alt = f"Differences between trained and exported model, {len(far):,} records. "
+    alt += "; ".join(f"{name}: {count:,}" for name, count in counts.items()) + "."
+
+    def paint(axes: Axes) -> None:
+        bars = axes.bar(list(counts), list(counts.values()), color=BLUE, width=0.72)
+        axes.bar_label(bars, [f"{count:,}" if count else "" for count in counts.values()], padding=2, color=INK)
+        axes.set(xlabel="difference between trained and exported, from", ylabel="records")
+        axes.margins(y=0.15)
+        axes.tick_params(axis="x", labelrotation=45 if len(counts) > 8 else 0)
+
+    return Plot("How near the exported model is", alt, _draw(paint, 3.2))
+
+
+def _decades(far: Floats) -> dict[str, int]:
+    """Records per power of ten; those that are equal, infinitely far or unknown apart."""
+    some = far[np.isfinite(far) & (far > 0)]
+    powers = np.floor(np.log10(some)).astype(int)
+    counts = {"equal": int((far == 0).sum())}
+    if len(powers):
+        # A denormal difference is as good as none: without this bound one of them would make 300 bars.
+        powers = np.maximum(powers, -20)
+        counts |= {f"1e{power}": int((powers == power).sum()) for power in range(powers.min(), powers.max() + 1)}
+    strange = {"infinite": int(np.isinf(far).sum()), "unknown": int(np.isnan(far).sum())}
+    return counts | {name: count for name, count in strange.items() if count}
+
+
+def _drift(metrics: pd.DataFrame) -> Plot | None:
+    if not {"metric", "value"} <= set(metrics.columns):
+        return None
+    rows = metrics[metrics["metric"].astype(str).str.startswith("drift:") & np.isfinite(_numbers(metrics["value"]))]
+    if rows.empty:
+        return None
+    shown = rows.sort_values("value", ascending=False).head(MOST_BARS)
+    names = [str(name).removeprefix("drift:") for name in shown["metric"]]
+    values = _numbers(shown["value"])
+    alt = (
+        f"Drift of {len(rows)} columns, the largest: "
+        + "; ".join(f"{n} {v:.3f}" for n, v in zip(names, values, strict=True))
+        + "."
+    )
+
+    def paint(axes: Axes) -> None:
+        axes.barh(range(len(names)), values, color=SOFT, height=0.62)
+        axes.errorbar(
+            values, range(len(names)), xerr=_whiskers(shown, values), fmt="none", ecolor=INK, elinewidth=1, capsize=2
+        )
+        axes.set_yticks(range(len(names)), [_short(name) for name in names])
+        axes.invert_yaxis()
+        axes.set(xlabel="distance between reference and current data (0 none, 1 all)", xlim=(0, None))
+
+    return Plot("Drift by column, largest first", alt, _draw(paint, 1.1 + 0.26 * len(names)))
+
+
+def _whiskers(rows: pd.DataFrame, values: Floats) -> Floats:
+    """(2, k) lengths below and above each value; none where there is no interval."""
+    ends = [_numbers(rows[end]) if end in rows else values for end in ("lower", "upper")]
+    return np.nan_to_num(np.maximum([values - ends[0], ends[1] - values], 0), posinf=0)
+
+
+def metric(metrics: pd.DataFrame, name: str) -> tuple[float, float, float] | None:
+    """(value, lower, upper) of a metric, or None where it was not measured."""
+    if not {"metric", "value", "lower", "upper"} <= set(metrics.columns):
+        return None
+    rows = metrics.loc[metrics["metric"] == name, ["value", "lower", "upper"]].to_numpy(dtype=np.float64)
+    return (float(rows[0, 0]), float(rows[0, 1]), float(rows[0, 2])) if len(rows) else None
+
+
+def number(value: Any) -> str:
+    """Four significant digits for a person: 12,350 and 0.04217; a dash for what is not known."""
+    if value is None or value is pd.NA or not isinstance(value, int | float | np.number):
+        return "–" if value is None or value is pd.NA else str(value)
+    if not np.isfinite(value):
+        return "–" if np.isnan(value) else ("∞" if value > 0 else "−∞")
+    size = abs(float(value))
+    text = f"{value:,.0f}" if size >= 1000 or (float(value).is_integer() and size < 1e15) else f"{value:.4g}"
+    return text.replace("-", "−")
+
+
+def _numbers(column: "pd.Series[Any]") -> Floats:
+    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _finite(column: "pd.Series[Any]") -> Floats:
+    values = _numbers(column)
+    return values[np.isfinite(values)]
+
+
+def _labels(column: "pd.Series[Any]") -> npt.NDArray[np.object_]:
+    return np.array([str(value) for value in column], dtype=object)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 24 else name[:23] + "…"
+
+
+def _draw(paint: Callable[[Axes], None], height: float = 3.4) -> str:
+    """An SVG data URI, base64, so that nothing in it is read as markup of the page."""
+    out = io.BytesIO()
+    with rc_context(STYLE), warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes; the alt text holds it in full.
+        warnings.simplefilter("ignore")
+        figure = Figure(figsize=(6.0, height), layout="constrained", facecolor="white")
+        paint(figure.subplots())
+        figure.savefig(out, format="svg", dpi=150, metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()

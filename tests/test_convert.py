@@ -1,0 +1,81 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from infra.runtime import Predictions, Scorer, estimator_predictions
+from tasks.convert import CannotConvert, convert, measure_parity
+from tasks.package import golden_records, replay
+
+
+def table(n=400):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"size m²": rng.normal(100, 30, n), "rooms": rng.integers(1, 9, n)})
+    return frame.assign(town=rng.choice(["Ames", "Boone", "Nevada"], n))
+
+
+def pipeline(model):
+    numbers = ["size m²", "rooms"]
+    columns = [("n", StandardScaler(), numbers), ("t", OneHotEncoder(handle_unknown="ignore"), ["town"])]
+    return make_pipeline(ColumnTransformer(columns), model)
+
+
+def value(evidence, name):
+    return float(evidence.metrics.set_index("metric").loc[name, "value"])
+
+
+@pytest.mark.parametrize("model", [RandomForestClassifier(21, random_state=0), LogisticRegression()])
+@pytest.mark.parametrize("labels", [["no", "yes"], [0, 1], [False, True], ["a", "b", "c"]])
+def test_a_converted_classifier_gives_the_same_labels_and_probabilities(model, labels):
+    frame = table()
+    target = np.array(labels)[np.arange(len(frame)) % len(labels)]
+    graph, evidence = convert(pipeline(model).fit(frame, target), frame, "m", 1e-5)
+    assert value(evidence, "label_mismatches") == 0
+    assert value(evidence, "max_difference") < 1e-5
+    assert Scorer(graph).signature["classes"] == list(
+        estimator_predictions(pipeline(model).fit(frame, target), frame).classes
+    )
+
+
+def test_a_bare_estimator_takes_its_columns_by_name():
+    frame = table()[["size m²", "rooms"]]
+    _, evidence = convert(RandomForestRegressor(20, random_state=0).fit(frame, frame["rooms"] * 2.0), frame, "m", 1e-5)
+    assert value(evidence, "max_difference") < 1e-5
+
+
+def test_the_same_estimator_gives_the_same_bytes():
+    frame = table()
+    fitted = pipeline(LogisticRegression()).fit(frame, frame["rooms"] > 4)
+    assert convert(fitted, frame, "m", 1e-5)[0] == convert(fitted, frame, "m", 1e-5)[0]
+
+
+def test_what_nothing_converts_is_refused_with_short_reasons():
+    frame = table()[["size m²"]]
+    model = make_pipeline(FunctionTransformer(np.cos), LogisticRegression()).fit(frame, frame["size m²"] > 100)
+    with pytest.raises(CannotConvert, match="cannot be converted") as error:
+        convert(model, frame, "m", 1e-5)
+    assert len(str(error.value)) < 1500
+
+
+def test_a_changed_leaf_is_seen():
+    trained = Predictions(np.array([1.0, 2.0, 3.0]))
+    evidence = measure_parity(trained, Predictions(np.array([1.0, 3.0, 2.0])))
+    assert value(evidence, "max_difference") > 0.3
+
+
+def test_a_nan_on_one_side_is_infinitely_far():
+    evidence = measure_parity(Predictions(np.array([1.0, 2.0])), Predictions(np.array([1.0, np.nan])))
+    assert value(evidence, "max_difference") == np.inf
+
+
+def test_golden_records_are_replayed_and_a_wrong_one_is_counted():
+    frame = table()
+    graph, _ = convert(pipeline(LogisticRegression()).fit(frame, frame["rooms"] > 4), frame, "m", 1e-5)
+    golden = golden_records(Scorer(graph), frame, [3, 1])
+    assert replay(Scorer(graph), golden) == 0
+    golden["values"][7] = "other"
+    assert replay(Scorer(graph), golden) == 1

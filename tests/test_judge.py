@@ -1,0 +1,97 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from expectations.judge import judge, unknown_types
+from expectations.records import Evidence, metric_rows
+from expectations.spec import Expectation
+from expectations.suites import metric
+from expectations.verdicts import Outcome
+
+NAN = float("nan")
+
+
+def ask(item, records=None, strict=True, rows=(("r2", 0.9, 0.85, 0.93, 500, 100),)):
+    frame = pd.DataFrame() if records is None else pd.DataFrame(records)
+    [finding] = judge(Evidence("quality", metric_rows(list(rows)), frame), [item], strict=strict)
+    return finding
+
+
+def gate(type_, **kwargs):
+    return Expectation(type=type_, kwargs=kwargs)
+
+
+def test_an_empty_suite_is_inconclusive():
+    [finding] = judge(Evidence("quality", metric_rows([]), pd.DataFrame()), [], strict=True)
+    assert finding.outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("low", "outcome"),
+    [(0.8, "passed"), (0.85, "passed"), (0.86, "inconclusive"), (0.93, "inconclusive"), (0.94, "failed")],
+)
+def test_a_strict_gate_holds_the_whole_interval(low, outcome):
+    assert ask(metric("r2", low=low)).outcome == outcome
+
+
+@pytest.mark.parametrize(("low", "outcome"), [(0.9, "passed"), (0.901, "inconclusive"), (0.94, "failed")])
+def test_a_lenient_gate_holds_the_value(low, outcome):
+    assert ask(metric("r2", low=low), strict=False).outcome == outcome
+
+
+def test_several_limits_on_one_metric_are_each_judged():
+    suite = [metric("r2", low=low) for low in (0.8, 0.9, 0.95)]
+    findings = judge(
+        Evidence("q", metric_rows([("r2", 0.9, 0.85, 0.93, 500, 100)]), pd.DataFrame()), suite, strict=True
+    )
+    assert [f.outcome for f in findings] == ["passed", "inconclusive", "failed"]
+
+
+def test_both_limits_are_held():
+    assert ask(metric("r2", low=0.8, high=0.95)).outcome is Outcome.PASSED
+    assert ask(metric("r2", low=0.8, high=0.84)).outcome is Outcome.FAILED
+
+
+def test_too_few_records_are_inconclusive_and_say_how_many_would_do():
+    finding = ask(metric("r2", low=0.1), rows=[("r2", 0.9, 0.85, 0.93, 50, 100)])
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert finding.found == "50 records; 100 are needed to tell"
+
+
+def test_an_inconclusive_gate_says_how_many_records_would_tell():
+    assert "about 2,50" in ask(metric("r2", low=0.9), rows=[("r2", 0.92, 0.88, 0.96, 625, 100)]).found
+
+
+def test_a_value_that_is_not_a_number_never_passes():
+    assert ask(metric("r2", low=0.1), rows=[("r2", NAN, NAN, NAN, 500, 1)]).outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_unknown_metric_is_errored_and_names_those_that_exist():
+    finding = ask(metric("r3", low=0.1))
+    assert finding.outcome is Outcome.ERRORED
+    assert finding.found == "no metric 'r3'; there are r2"
+
+
+@pytest.mark.parametrize(
+    ("records", "outcome"),
+    [
+        ({"ms": [1.0, 2.0, 300.0]}, "failed"),
+        ({"ms": [1.0, 2.0, 200.0]}, "passed"),
+        ({"ms": [np.nan, np.nan]}, "inconclusive"),
+        ({"ms": []}, "inconclusive"),
+        ({"seconds": [1.0]}, "errored"),
+    ],
+)
+def test_records_are_judged_and_what_great_expectations_lets_through_is_not(records, outcome):
+    item = gate("expect_column_values_to_be_between", column="ms", max_value=200, mostly=0.95)
+    assert ask(item, records).outcome == outcome
+
+
+def test_a_gate_of_severity_warning_only_warns():
+    assert ask(metric("r2", low=0.99, severity="warning")).outcome is Outcome.WARNED
+
+
+def test_an_expectation_that_does_not_exist_is_errored_and_found_beforehand():
+    item = gate("expect_colum_values_to_be_unique", column="ms")
+    assert ask(item, {"ms": [1.0]}).outcome is Outcome.ERRORED
+    assert unknown_types([item]) == [(item.type, " Did you mean expect_column_values_to_be_unique?")]
