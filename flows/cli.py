@@ -1,10 +1,7 @@
 """The `seatrial` command. Heavy libraries are imported only by the commands that need them."""
 
-import contextlib
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -179,36 +176,18 @@ def release(spec: Path, store_url: str, as_of: datetime | None, json_: bool) -> 
 
 
 def _run_flow(spec: Path, store_url: str, as_of: datetime) -> dict[str, Any]:
-    settings.start_server_beside_imports()
-    from flows.release import release as run
-
-    with _quiet_libraries():
-        result: dict[str, Any] = run(str(spec), store_url, as_of.isoformat(), tell=progress())
-    return result
-
-
-@contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    import logging
     import warnings
 
-    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    warnings.simplefilter("ignore")
+    wait_for_server = settings.start_server_beside_imports()
+    import great_expectations  # noqa: F401  Its seconds of import pass while the server starts.
 
+    from flows.release import release as run
 
-def progress() -> Callable[[str, str], None]:
-    """One line on standard error for each step that ended, with what it took."""
-    last = [time.monotonic()]
-
-    def tell(step: str, words: str) -> None:
-        now = time.monotonic()
-        mark = MARKS.get(words.split(" (")[0], "✓")
-        click.echo(f"  {mark} {step:<11} {words:<62} {now - last[0]:6.1f} s", err=True)
-        last[0] = now
-
-    return tell
+    settings.show_progress(lambda line: click.echo(line, err=True))
+    wait_for_server()
+    result: dict[str, Any] = run(str(spec), store_url, as_of.isoformat())
+    return result
 
 
 def _release_words(result: dict[str, Any], approvals: int, store_url: str, name: str) -> str:
@@ -218,7 +197,7 @@ def _release_words(result: dict[str, Any], approvals: int, store_url: str, name:
     lines += [f"  … and {len(stopping) - 10} more in the dossier"] if len(stopping) > 10 else []
     head = f"{result['release']} {STATUS_WORDS[result['status']]}. Verdict: {result['outcome']}."
     follow = {
-        "waiting": f"Next: read the dossier; then seatrial approve {name} --store {store_url} --as NAME ({approvals} needed)",
+        "waiting": f"Next: read it; {approvals} yes needed: seatrial approve {name} --store {store_url} --as NAME",
         "stopped": "Next: mend what the reasons name and release again.",
         "started": "Next: mend what the reasons name and run the same command again.",
     }.get(result["status"], f"Next: seatrial status {name} --store {store_url}")

@@ -1,6 +1,6 @@
 """The pre-production flow: from a spec to "waits for decisions", or a stop with its reasons."""
 
-from collections.abc import Callable
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ from expectations.verdicts import Finding, Outcome, worst
 from tasks import steps
 from tasks.job import open_job
 
-Tell = Callable[[str, str], None]
+PROGRESS = logging.getLogger("seatrial.progress")
 
 
-def _quiet(_step: str, _words: str) -> None:
-    return None
+def tell(step: str, words: str) -> None:
+    """One line for whoever watches: the terminal, and the run's log in Prefect."""
+    PROGRESS.info("%-11s %s", step, words)
 
 
 @flow(name="release", validate_parameters=False)
-def release(spec: str, store: str, as_of: str, tell: Tell = _quiet) -> dict[str, Any]:
+def release(spec: str, store: str, as_of: str) -> dict[str, Any]:
     """Runs, or resumes, one release. Returns its id, outcome, findings and dossier."""
     job = open_job(Path(spec), store, datetime.fromisoformat(as_of))
     steps.start(job)
@@ -33,20 +34,20 @@ def release(spec: str, store: str, as_of: str, tell: Tell = _quiet) -> dict[str,
         "snapshot", f"{manifest['rows']:,} rows × {len(manifest['columns'])} columns, {manifest['content_digest'][:19]}"
     )
     references = {"data": steps.check_data(job, manifest)}
-    findings = opened + _judge(job, references["data"], manifest, tell)
+    findings = opened + _judge(job, references["data"], manifest)
     packed: dict[str, Any] = {}
     trained: dict[str, Any] = {}
     if _goes_on(findings):
         trained = steps.train(job, manifest)
         tell("train", f"candidate {trained['candidate'][:19]}")
         packed = steps.convert_and_package(job, manifest, trained)
-        findings += _conversion(job, packed, manifest, references, tell)
+        findings += _conversion(job, packed, manifest, references)
     if _goes_on(findings):
         references["quality"] = steps.measure_quality(job, manifest, packed)
         references["latency"] = steps.measure_latency(job, manifest, trained, packed)
         references["comparison"] = steps.measure_comparison(job, manifest, packed)
         for step in ("quality", "latency", "comparison"):
-            findings += _judge(job, references[step], manifest, tell)
+            findings += _judge(job, references[step], manifest)
     blobs = {**manifest["blobs"], **trained, **packed.get("blobs", {})}
     dossier = steps.write_dossier(job, manifest, references, findings, blobs)
     steps.record(job, manifest, packed, references, dossier, worst(finding.outcome for finding in findings))
@@ -55,9 +56,7 @@ def release(spec: str, store: str, as_of: str, tell: Tell = _quiet) -> dict[str,
     return _answer(job.release, findings, dossier["dossier"])
 
 
-def _conversion(
-    job: Any, packed: dict[str, Any], manifest: Any, references: dict[str, Any], tell: Tell
-) -> list[Finding]:
+def _conversion(job: Any, packed: dict[str, Any], manifest: Any, references: dict[str, Any]) -> list[Finding]:
     if "refused" in packed:
         remedy = "Use an estimator that converts; `seatrial check` tells in seconds."
         tell("convert", "refused")
@@ -65,10 +64,10 @@ def _conversion(
             Finding("conversion", "converts", Outcome.FAILED, "critical", "an ONNX graph", packed["refused"], remedy)
         ]
     references["conversion"] = packed["evidence"]
-    return _judge(job, packed["evidence"], manifest, tell)
+    return _judge(job, packed["evidence"], manifest)
 
 
-def _judge(job: Any, reference: dict[str, Any], manifest: Any, tell: Tell) -> list[Finding]:
+def _judge(job: Any, reference: dict[str, Any], manifest: Any) -> list[Finding]:
     findings = steps.judged(job, reference, manifest)
     outcome = worst(finding.outcome for finding in findings)
     tell(reference["step"], f"{outcome} ({len(findings)} expectations)")

@@ -1,6 +1,9 @@
 """The environment that a release runs in: libraries quiet, their telemetry off."""
 
+import logging
 import os
+import time
+from collections.abc import Callable
 
 DEFAULTS = {
     "DO_NOT_TRACK": "1",
@@ -10,7 +13,7 @@ DEFAULTS = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
-    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "seatrial",
     "PREFECT_TASKS_REFRESH_CACHE": "true",
     "MPLBACKEND": "Agg",
 }
@@ -22,14 +25,42 @@ def set_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def start_server_beside_imports() -> None:
-    """Starts Prefect's ephemeral server, unless PREFECT_API_URL names one, while this process imports the rest."""
+def start_server_beside_imports() -> Callable[[], None]:
+    """Starts Prefect's ephemeral server, unless PREFECT_API_URL names one, while this process imports the rest.
+
+    Returns a function that waits until the server answers.
+    """
     import threading
 
     from prefect.settings import get_current_settings
 
     if get_current_settings().api.url is not None:
-        return
+        return lambda: None
     from prefect.server.api.server import SubprocessASGIServer
 
-    threading.Thread(target=SubprocessASGIServer().start, daemon=True).start()
+    starting = threading.Thread(target=SubprocessASGIServer().start, daemon=True)
+    starting.start()
+    return starting.join
+
+
+class Progress(logging.Handler):
+    """Shows each step that ended, with the seconds since the one before."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        super().__init__()
+        self._show, self._last = show, time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        now = time.monotonic()
+        self._show(f"  {record.getMessage():<76} {now - self._last:6.1f} s")
+        self._last = now
+
+
+def show_progress(show: Callable[[str], None]) -> None:
+    """Hands the progress of flows to `show`, and keeps the libraries' own words out of it."""
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
+    logger = logging.getLogger("seatrial.progress")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(Progress(show))

@@ -8,7 +8,10 @@ from typing import Any
 from expectations.errors import CannotAsk
 
 # Classes of scikit-learn and the plain descriptions of numpy; functions are never allowed by pattern.
-ALLOWED = re.compile(r"^sklearn\.(\w+\.)*_?[A-Z]\w*$|^numpy\.dtype$")
+ALLOWED = re.compile(
+    r"^sklearn\.(\w+\.)*_?[A-Z]\w*$|^numpy\.dtype$"
+    r"|^sklearn\.compose\._column_transformer\.make_column_selector$"
+)
 
 
 def open_skops(path: Path, trusted_types: tuple[str, ...] = ()) -> Any:

@@ -17,7 +17,7 @@ def home() -> Path:
 
 
 def pipeline_key(folder: Path) -> CryptoSigner:
-    """The Ed25519 key in `pipeline.pem`, made at first use with mode 0600. Raises CannotAsk where others may read it."""
+    """The Ed25519 key in `pipeline.pem`, made at first use, mode 0600. Raises CannotAsk where others may read it."""
     path = folder / "pipeline.pem"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -59,7 +59,7 @@ class Ledger:
         return fold(self.read())
 
     def append(self, expected_head: str, kind: str, model: str, body: dict[str, Any]) -> Record:
-        """The record, now last, if `expected_head` was. Raises Conflict where it was not, Refused where it is not legal."""
+        """The record, now last, if `expected_head` was; else Conflict. Raises Refused where it is not legal."""
         records = self.read()
         reason = refusal(fold(records), kind, model, body)
         if reason is not None:
@@ -69,7 +69,7 @@ class Ledger:
         return self._write(len(records), expected_head, kind, model, body)
 
     def decide_and_append(self, decide: Callable[[State], Decision | None]) -> Record | None:
-        """Appends what `decide` says of the present state; on a conflict it reads and decides again, never just retries."""
+        """Appends what `decide` says of the present state; on a conflict it reads and decides again."""
         while True:
             records = self.read() or [self._open()]
             decision = decide(fold(records))
@@ -130,10 +130,10 @@ class Ledger:
             envelope.verify([trusted], 1)
             record = Record(**json.loads(envelope.payload), digest=digest_of(data))
         except (VerificationError, ValueError, KeyError, TypeError) as error:
-            return f"record {at}: its signature does not hold: it was changed, or written without the key ({type(error).__name__})."
+            return f"record {at}: its signature does not hold: changed, or written by another ({type(error).__name__})."
         before = records[-1].digest if records else NONE_BEFORE
         if record.seq != at or record.previous != before:
-            return f"record {at}: expected it to follow {before[:19]}, found {record.previous[:19]}: the order was changed."
+            return f"record {at}: expected it to follow {before[:19]}, found {record.previous[:19]}: order changed."
         records.append(record)
         return None
 

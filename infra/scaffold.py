@@ -63,18 +63,20 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 def train(features, target):
     """A fitted pipeline. Its columns are told apart by their dtypes."""
-    return make_pipeline(columns(), {estimator}(random_state=0)).fit(features, target)
+    return make_pipeline(columns(features), {estimator}(random_state=0)).fit(features, target)
 
 
-def columns():
+def columns(features):
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-    # No imputer for texts: one cannot be converted to ONNX. A missing text is one more category.
-    texts = OneHotEncoder(handle_unknown="ignore")
+    texts = make_column_selector(dtype_exclude=["number", "bool"])(features)
+    # Texts stay without an imputer: one cannot be converted to ONNX. A missing text is no category of its own either,
+    # since ONNX would not know it again: like an unknown one, it is none of the known.
+    known = [sorted(features[name].dropna().unique()) for name in texts]
     return ColumnTransformer(
         [
             ("numbers", numbers, make_column_selector(dtype_include="number")),
             ("flags", "passthrough", make_column_selector(dtype_include="bool")),
-            ("texts", texts, make_column_selector(dtype_exclude=["number", "bool"])),
+            ("texts", OneHotEncoder(categories=known, handle_unknown="ignore"), texts),
         ]
     )
 '''

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
@@ -21,7 +22,12 @@ from expectations.verdicts import Outcome
 
 BATCH_ROWS = 65_536
 RunFunction = Callable[[str, Path, Path], Path]
-WRITES = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
+WRITES = "INSERT, UPDATE, DELETE, TRUNCATE"
+WRITABLE_TABLES = """
+select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema')
+and has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') order by 1
+"""
 
 
 def read_batches(name: str, source: Source, root: Path, run_function: RunFunction) -> Iterator[pa.Table]:
@@ -241,15 +247,10 @@ def _postgresql_may_write(connected: Any) -> tuple[str, str] | None:
             f"the role {role} is a superuser",
             "Use a role with GRANT SELECT on what the query reads, and nothing else.",
         )
-    rights = " or ".join(f"has_table_privilege(c.oid, '{right}')" for right in WRITES)
-    query = (
-        "select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace "
-        f"where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema') and ({rights}) order by 1"
-    )
-    tables = [row[0] for row in connected.exec_driver_sql(query)]
+    tables = [row[0] for row in connected.exec_driver_sql(WRITABLE_TABLES)]
     if not tables:
         return None
-    remedy = f"REVOKE {', '.join(WRITES)} ON {', '.join(tables[:5])} FROM {role};"
+    remedy = f"REVOKE {WRITES} ON {', '.join(tables[:5])} FROM {role};"
     return f"the role {role} may write to {', '.join(tables[:5])}", remedy
 
 
@@ -262,13 +263,12 @@ def _freshness(name: str, source: Source, root: Path, as_of: datetime, run_funct
             "a stated age",
             "fresh_within_days and event_time are not both stated",
         )
-    newest = None
+    newest: datetime | None = None
     for batch in read_batches(name, source, root, run_function):
-        if source.event_time in batch.column_names:
-            for moment in (pl.Series(batch.column(source.event_time)).drop_nulls().max(),):
-                newest = max(filter(None, (newest, moment)), default=None)
+        latest = pc.max(batch.column(source.event_time)).as_py() if source.event_time in batch.column_names else None
+        newest = latest if newest is None or (latest is not None and latest > newest) else newest
     expected = f"rows younger than {source.fresh_within_days:g} days"
-    if not isinstance(newest, datetime):
+    if newest is None:
         return _row(name, "freshness", Outcome.FAILED, expected, "no row has a time", "Look at the source's own feed.")
     days = (as_of - newest).total_seconds() / 86400
     outcome = Outcome.PASSED if days <= source.fresh_within_days else Outcome.FAILED

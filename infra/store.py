@@ -23,7 +23,7 @@ class Corrupt(CannotAsk):
 
 
 class Store(Protocol):
-    """One directory or bucket. Nothing in it is ever changed in place: keys are written once, blobs by their content."""
+    """One directory or bucket. Nothing is changed in place: keys are written once, blobs lie by their content."""
 
     url: str
 

@@ -20,7 +20,7 @@ def versions() -> dict[str, str]:
 
 
 def golden_records(scorer: Scorer, frame: pd.DataFrame, worst: Sequence[int]) -> dict[str, Any]:
-    """Inputs and answers to replay wherever the package is loaded: the records that differed most, and the first ones."""
+    """Inputs and answers to replay wherever the package is loaded: those that differed most, and the first."""
     rows = list(dict.fromkeys([*worst, *range(len(frame))]))[:GOLDEN]
     inputs = frame.iloc[rows].reset_index(drop=True)
     columns = {name: [None if pd.isna(v) else v for v in inputs[name].astype(object)] for name in inputs.columns}

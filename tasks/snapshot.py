@@ -67,7 +67,7 @@ def _known(
         if source.event_time is not None:
             if source.event_time not in table.column_names:
                 raise CannotAsk(
-                    f"{name}: its event_time {source.event_time} is no column; there are {', '.join(table.column_names)}."
+                    f"{name}: event_time {source.event_time} is no column; there are {', '.join(table.column_names)}."
                 )
             known = pc.fill_null(
                 pc.less_equal(table.column(source.event_time), pa.scalar(as_of, pa.timestamp("us"))), False

@@ -77,7 +77,7 @@ def access(job: Job) -> list[Finding]:
     return [_access_finding(row) for row in rows]
 
 
-def _access_finding(row: Mapping[str, Any]) -> Finding:
+def _access_finding(row: Mapping[Any, Any]) -> Finding:
     name = f"{row['source']}: {row['check']}"
     outcome = Outcome(row["outcome"])
     return Finding("access", name, outcome, "critical", str(row["expected"]), str(row["found"]), str(row["remedy"]))

@@ -70,14 +70,21 @@ def test_the_written_train_function_trains_on_numbers_texts_flags_and_nulls(tmp_
     assert len(model.predict(pd.DataFrame(HOUSES))) == 24
 
 
-def test_the_trained_pipeline_converts_to_onnx_and_answers_alike(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"area": [50.0, None, 80.0, 95.5] * 6, "town": ["a", "b", "c", "a"] * 6})
-    write_project(tmp_path / "made", "house-price", None, None, None)
+@pytest.mark.parametrize(
+    ("task", "target"),
+    [("regression", [1.5, 2.25, 3.0, 4.0] * 6), ("binary", [0, 0, 0, 1] * 6), ("multiclass", ["x", "y", "z", "z"] * 6)],
+)
+def test_the_trained_pipeline_answers_alike_as_onnx_missing_texts_included(
+    tmp_path: Path, task: str, target: list[Any]
+) -> None:
+    write_project(tmp_path / "made", "house-price", None, None, task)
 
-    model = trainer(tmp_path / "made")(frame, pd.Series([1.5, 2.25, 3.0, 4.0] * 6))
+    model = trainer(tmp_path / "made")(pd.DataFrame(HOUSES), pd.Series(target))
 
-    _, evidence = convert(model, frame, "house-price", 1e-4)
-    assert evidence.metrics.set_index("metric")["value"]["max_difference"] < 1e-4
+    _, evidence = convert(model, pd.DataFrame(HOUSES), "house-price", 1e-4)
+    values = evidence.metrics.set_index("metric")["value"]
+    assert values["label_mismatches"] == 0
+    assert values["max_difference"] < 1e-4
 
 
 def test_the_data_is_found_from_the_folder_and_not_copied(tmp_path: Path) -> None:
