@@ -43,11 +43,7 @@ def release(spec: str, store: str, as_of: str) -> dict[str, Any]:
         packed = steps.convert_and_package(job, manifest, trained)
         findings += _conversion(job, packed, manifest, references)
     if _goes_on(findings):
-        references["quality"] = steps.measure_quality(job, manifest, packed)
-        references["latency"] = steps.measure_latency(job, manifest, trained, packed)
-        references["comparison"] = steps.measure_comparison(job, manifest, packed)
-        for step in ("quality", "latency", "comparison"):
-            findings += _judge(job, references[step], manifest)
+        findings += _qualify(job, manifest, trained, packed, references)
     blobs = {**manifest["blobs"], **trained, **packed.get("blobs", {})}
     dossier = steps.write_dossier(job, manifest, references, findings, blobs)
     steps.record(job, manifest, packed, references, dossier, worst(finding.outcome for finding in findings))
@@ -65,6 +61,18 @@ def _conversion(job: Any, packed: dict[str, Any], manifest: Any, references: dic
         ]
     references["conversion"] = packed["evidence"]
     return _judge(job, packed["evidence"], manifest)
+
+
+def _qualify(
+    job: Any, manifest: Any, trained: dict[str, Any], packed: dict[str, Any], references: dict[str, Any]
+) -> list[Finding]:
+    """All are asked, so that all reasons are told at once; one after the other, so that latency is undisturbed."""
+    references["quality"] = steps.measure_quality(job, manifest, packed)
+    findings = _judge(job, references["quality"], manifest)
+    references["latency"] = steps.measure_latency(job, manifest, trained, packed)
+    findings += _judge(job, references["latency"], manifest)
+    references["comparison"] = steps.measure_comparison(job, manifest, packed)
+    return findings + _judge(job, references["comparison"], manifest)
 
 
 def _judge(job: Any, reference: dict[str, Any], manifest: Any) -> list[Finding]:

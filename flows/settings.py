@@ -59,7 +59,8 @@ class Progress(logging.Handler):
 
 def show_progress(show: Callable[[str], None]) -> None:
     """Hands the progress of flows to `show`, and keeps the libraries' own words out of it."""
-    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
+    # By its full name: Great Expectations sets the levels above it anew.
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.CRITICAL)
     logger = logging.getLogger("seatrial.progress")
     logger.setLevel(logging.INFO)
     logger.propagate = False

@@ -79,7 +79,9 @@ def _read_sql(name: str, source: Source) -> Iterator[pa.Table]:
     with tempfile.TemporaryDirectory() as folder, connection(name, source) as connected:
         try:
             found = connected.execution_options(stream_results=True).execute(sa.text(str(source.query)))
-            columns, files, schemas = list(found.keys()), [], []
+            columns = list(found.keys())
+            files: list[Path] = []
+            schemas: list[pa.Schema] = []
             while rows := found.fetchmany(BATCH_ROWS):
                 table = normalised(name, _table(columns, rows))
                 files.append(Path(folder, f"{len(files)}.arrow"))
