@@ -108,15 +108,17 @@ class Ledger:
     def _walk(self, problems: list[str]) -> list[Record]:
         """The sound records from the first on; what is wrong goes into `problems`."""
         records: list[Record] = []
+        # Before the listing: what is pinned later may be a record that was written after it.
+        pinned = self._pinned()
         keys = self._store.keys("ledger/")
-        trusted = self._trusted(keys, problems)
+        trusted = self._trusted(keys, pinned, problems)
         for at, key in enumerate(keys):
             reason = self._append_sound(records, at, key, trusted)
             if reason:
                 problems.append(reason)
                 break
         if not problems:
-            problems += self._behind(records)
+            problems += _behind(records, pinned)
         return records
 
     def _append_sound(self, records: list[Record], at: int, key: str, trusted: SSlibKey | None) -> str | None:
@@ -137,9 +139,8 @@ class Ledger:
         records.append(record)
         return None
 
-    def _trusted(self, keys: list[str], problems: list[str]) -> SSlibKey | None:
+    def _trusted(self, keys: list[str], pinned: dict[str, Any] | None, problems: list[str]) -> SSlibKey | None:
         """The key that this account has pinned for the store; on first use, the one that its first record names."""
-        pinned = self._pinned()
         if not keys:
             if pinned:
                 problems.append(f"ledger: expected {pinned['seq'] + 1} records, found none: it was emptied.")
@@ -151,18 +152,6 @@ class Ledger:
             public = None
         public = pinned["public_key"] if pinned else public
         return None if public is None else _key(public)
-
-    def _behind(self, records: list[Record]) -> list[str]:
-        """Is the record that this account saw last still there?"""
-        pinned = self._pinned()
-        if not pinned:
-            return []
-        seq, digest = pinned["seq"], pinned["digest"]
-        if seq >= len(records):
-            return [f"ledger: expected at least {seq + 1} records, found {len(records)}: its end was cut off."]
-        if records[seq].digest != digest:
-            return [f"record {seq}: expected {digest[:19]}, which was seen before, found {records[seq].digest[:19]}."]
-        return []
 
     def _pin_path(self) -> Path:
         name = digest_of(str(Path(self._store.url).resolve()).encode())[7:23]
@@ -232,3 +221,15 @@ def _key(public: dict[str, Any]) -> SSlibKey:
 def record_key(seq: int) -> str:
     """Where a record lies."""
     return f"ledger/{seq:012d}.json"
+
+
+def _behind(records: list[Record], pinned: dict[str, Any] | None) -> list[str]:
+    """Is the record that this account saw last still there?"""
+    if not pinned:
+        return []
+    seq, digest = pinned["seq"], pinned["digest"]
+    if seq >= len(records):
+        return [f"ledger: expected at least {seq + 1} records, found {len(records)}: its end was cut off."]
+    if records[seq].digest != digest:
+        return [f"record {seq}: expected {digest[:19]}, which was seen before, found {records[seq].digest[:19]}."]
+    return []

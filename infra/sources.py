@@ -1,11 +1,12 @@
 """Data sources: CSV, Parquet, SQL and a user's function, read in batches and probed as production reaches them."""
 
+import contextlib
 import difflib
 import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ and has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') order by 1
 """
 
 
-def read_batches(name: str, source: Source, root: Path, run_function: RunFunction) -> Iterator[pa.Table]:
+def read_batches(name: str, source: Source, root: Path, run_function: RunFunction) -> Generator[pa.Table, None, None]:
     """A source's rows in batches of one schema: int64, float64, string, bool and timestamp[us] only.
 
     At least one batch, so that an empty table has its columns. Raises CannotAsk where it cannot be read.
@@ -55,14 +56,14 @@ def _existing(name: str, path: Path) -> Path:
     return path
 
 
-def _read_parquet(name: str, path: Path) -> Iterator[pa.Table]:
+def _read_parquet(name: str, path: Path) -> Generator[pa.Table, None, None]:
     with pq.ParquetFile(path) as file:
         yield normalised(name, file.schema_arrow.empty_table())
         for batch in file.iter_batches(batch_size=BATCH_ROWS):
             yield normalised(name, pa.Table.from_batches([batch]))
 
 
-def _read_csv(name: str, source: Source, path: Path) -> Iterator[pa.Table]:
+def _read_csv(name: str, source: Source, path: Path) -> Generator[pa.Table, None, None]:
     """Types are told from all rows, not from the first ones: a whole column of 1, 2, 3.5 is a number with fractions."""
     scan = pl.scan_csv(
         path, infer_schema_length=None, null_values=list(source.null_values), try_parse_dates=True, raise_if_empty=True
@@ -72,7 +73,7 @@ def _read_csv(name: str, source: Source, path: Path) -> Iterator[pa.Table]:
         yield normalised(name, batch.to_arrow())
 
 
-def _read_sql(name: str, source: Source) -> Iterator[pa.Table]:
+def _read_sql(name: str, source: Source) -> Generator[pa.Table, None, None]:
     """Rows are set down in temporary files first: one schema for all is known only when the last row was seen."""
     import sqlalchemy as sa
 
@@ -173,9 +174,9 @@ def probe(
     """One row per check: connection, permission, schema, freshness. A source that is away gives one errored row."""
     began = time.perf_counter()
     try:
-        batches = read_batches(name, source, root, run_function)
-        columns = next(batches)
-        first = next(batches, columns)
+        with contextlib.closing(read_batches(name, source, root, run_function)) as batches:
+            columns = next(batches)
+            first = next(batches, columns)
     except CannotAsk as error:
         return [
             _row(
@@ -231,7 +232,9 @@ def _sqlite_may_write(connected: Any) -> tuple[str, str] | None:
     import sqlalchemy as sa
 
     try:
-        connected.exec_driver_sql("BEGIN IMMEDIATE")
+        # Sets a number to what it is, and takes that back: nothing changes, and a reader may not even do that.
+        version = connected.exec_driver_sql("PRAGMA user_version").scalar()
+        connected.exec_driver_sql(f"PRAGMA user_version = {int(version)}")
         connected.rollback()
     except sa.exc.OperationalError as error:
         if "readonly" in str(error):

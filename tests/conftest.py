@@ -1,0 +1,57 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="session")
+def prefect_url(tmp_path_factory):
+    """A real Prefect server on a free port of loopback, with an empty SQLite database."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    quiet = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_UI_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    environment = {**os.environ, **quiet, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}
+    command = [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}/api"
+    _wait_until_healthy(f"{url}/health", server)
+    yield url
+    server.terminate()
+    server.wait(timeout=30)
+
+
+def _wait_until_healthy(url, server):
+    for _ in range(1200):
+        assert server.poll() is None, "the Prefect server did not start"
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail("the Prefect server did not answer within two minutes")
+
+
+@pytest.fixture
+def seatrial(tmp_path, monkeypatch):
+    """Runs the command as a user does; `.code`, `.out`, `.err`, `.json` of its end. No traceback is ever allowed."""
+    monkeypatch.setenv("SEATRIAL_HOME", str(tmp_path / "home"))
+
+    def run(*arguments, cwd=tmp_path):
+        done = subprocess.run(
+            [BIN / "seatrial", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        told = json.loads(done.stdout) if "--json" in arguments and done.stdout else None
+        return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr, json=told)
+
+    return run

@@ -1,0 +1,183 @@
+import sqlite3
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from expectations.errors import CannotAsk
+from expectations.spec import Data, Join, Source
+from infra.sources import probe
+from tasks.content_digest import ContentDigest
+from tasks.snapshot import build_snapshot, join_as_of
+
+AS_OF = datetime(2026, 1, 1)
+
+
+def no_function(*_):
+    raise AssertionError
+
+
+def snapshot(folder, source, **more):
+    (folder / "out").mkdir(exist_ok=True)
+    sources = {"rows": source, **more.pop("sources", {})}
+    data = Data.model_validate({"target": "y", "sources": sources, **more})
+    manifest = build_snapshot(data, folder, AS_OF, folder / "out", no_function)
+    split = np.frombuffer((folder / "out" / "split.bin").read_bytes(), dtype=np.int8)
+    return manifest, pd.read_parquet(folder / "out" / "data.parquet"), split
+
+
+def frame(n=200):
+    return pd.DataFrame(
+        {"a": np.arange(n), "b": [None if i % 7 == 0 else f"t{i}" for i in range(n)], "y": np.arange(n) / 4}
+    )
+
+
+def test_csv_parquet_and_sql_of_the_same_rows_are_the_same_content(tmp_path):
+    frame().to_csv(tmp_path / "t.csv", index=False)
+    frame().to_parquet(tmp_path / "t.parquet", row_group_size=7)
+    with sqlite3.connect(tmp_path / "t.db") as database:
+        frame().to_sql("t", database, index=False)
+    sql = {"url": f"sqlite:///file:{tmp_path}/t.db?mode=ro&uri=true", "query": "select * from t"}
+    found = [snapshot(tmp_path, source)[0] for source in ({"path": "t.csv"}, {"path": "t.parquet"}, sql)]
+    assert len({manifest["content_digest"] for manifest in found}) == 1
+    assert len({manifest["split_digest"] for manifest in found}) == 1
+
+
+def test_a_csv_column_that_turns_into_fractions_late_is_read_whole(tmp_path):
+    values = [*range(70_000), 0.5]
+    pd.DataFrame({"a": values, "y": 1}).astype({"a": object}).to_csv(tmp_path / "t.csv", index=False)
+    assert snapshot(tmp_path, {"path": "t.csv"})[1]["a"].iloc[-1] == 0.5
+
+
+@given(
+    st.lists(st.tuples(st.integers(), st.floats(), st.text()), max_size=30).map(lambda r: r),
+    st.integers(1, 9),
+    st.randoms(),
+)
+def test_the_content_digest_knows_no_batches_and_no_order_of_columns(rows, size, random):
+    rows = [(a % 2**40, b, c.encode("utf-8", "ignore").decode()) for a, b, c in rows]
+    columns = list(zip(*rows, strict=True)) or [[], [], []]
+    types = [pa.int64(), pa.float64(), pa.string()]
+    table = pa.table({n: pa.array(list(v), t) for n, v, t in zip("abc", columns, types, strict=True)})
+    whole, cut = ContentDigest(), ContentDigest()
+    whole.update(table)
+    order = random.sample(table.column_names, 3)
+    for start in range(0, max(table.num_rows, 1), size):
+        cut.update(table.select(order).slice(start, size))
+    assert whole.hexdigest() == cut.hexdigest()
+
+
+def test_one_changed_cell_changes_the_digest():
+    digests = set()
+    for values in ([1, 2], [1, 3], [1, None], [2, 1]):
+        digest = ContentDigest()
+        digest.update(pa.table({"a": pa.array(values, pa.int64())}))
+        digests.add(digest.hexdigest())
+    assert len(digests) == 4
+
+
+def test_rows_known_after_as_of_are_not_taken(tmp_path):
+    times = pd.to_datetime(["2025-12-31", "2026-01-01", "2026-01-02", None])
+    pd.DataFrame({"t": times, "y": [1, 2, 3, 4]}).to_parquet(tmp_path / "t.parquet")
+    manifest, rows, _ = snapshot(tmp_path, {"path": "t.parquet", "event_time": "t"})
+    assert rows["y"].tolist() == [1, 2]
+    assert manifest["sources"][0]["rows_after_as_of_dropped"] == 2
+
+
+def test_equal_rows_fall_on_one_side_and_rows_keep_their_side(tmp_path):
+    frame().to_csv(tmp_path / "t.csv", index=False)
+    _, _, before = snapshot(tmp_path, {"path": "t.csv"})
+    pd.concat([frame(), frame()]).to_csv(tmp_path / "t.csv", index=False)
+    _, _, after = snapshot(tmp_path, {"path": "t.csv"})
+    assert (after[:200] == before).all()
+    assert (after[200:] == before).all()
+    assert 0.15 < before.mean() < 0.35
+
+
+def test_a_split_by_time_tests_on_the_latest(tmp_path):
+    times = pd.date_range("2020-01-01", periods=100)
+    pd.DataFrame({"t": times[::-1], "y": 1}).to_parquet(tmp_path / "t.parquet")
+    _, rows, split = snapshot(tmp_path, {"path": "t.parquet", "event_time": "t"}, split={"by": "time", "test": 0.2})
+    assert rows["t"][split == 1].min() > rows["t"][split == 0].max()
+
+
+def day(n):
+    return datetime(2025, 1, n)
+
+
+def test_a_join_takes_what_was_known_and_never_the_future():
+    rows = pl.DataFrame({"k": ["x", "x", "z"], "t": [day(5), day(2), day(5)], "y": [1, 2, 3]})
+    table = pl.DataFrame({"k": ["x", "x"], "since": [day(3), day(6)], "price": [10, 99]})
+    joined, covered = join_as_of(rows, table, Join(source="s", on=("k",)), "t", "since")
+    assert joined["price"].to_list() == [10, None, None]
+    assert joined["y"].to_list() == [1, 2, 3]
+    assert covered == 1
+
+
+def test_a_join_forgets_what_is_too_old():
+    rows = pl.DataFrame({"k": ["x"], "t": [day(20)]})
+    table = pl.DataFrame({"k": ["x"], "since": [day(3)], "price": [10]})
+    joined, _ = join_as_of(rows, table, Join(source="s", on=("k",), max_age_days=5), "t", "since")
+    assert joined["price"].to_list() == [None]
+
+
+def test_several_tables_are_joined_and_their_coverage_told(tmp_path):
+    pd.DataFrame({"k": ["x", "y"], "t": [day(5), day(5)], "y": [1, 2]}).to_parquet(tmp_path / "t.parquet")
+    pd.DataFrame({"k": ["x"], "since": [day(3)], "price": [10.0]}).to_parquet(tmp_path / "p.parquet")
+    prices = {"prices": {"path": "p.parquet", "event_time": "since"}}
+    joins = [{"source": "prices", "on": ["k"]}]
+    manifest, rows, _ = snapshot(tmp_path, {"path": "t.parquet", "event_time": "t"}, sources=prices, joins=joins)
+    assert rows["price"].fillna(-1).tolist() == [10, -1]
+    assert manifest["sources"][1]["rows_covered"] == 1
+
+
+def test_an_empty_table_is_a_snapshot_of_no_rows(tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n")
+    assert snapshot(tmp_path, {"path": "t.csv"})[0]["rows"] == 0
+
+
+def outcomes(folder, source, required=frozenset()):
+    rows = probe("s", Source.model_validate(source), folder, set(required), AS_OF, no_function)
+    return {row["check"]: row for row in rows}
+
+
+def test_a_database_that_may_be_written_is_refused_and_a_read_only_one_is_not(tmp_path):
+    with sqlite3.connect(tmp_path / "t.db") as database:
+        frame().to_sql("t", database, index=False)
+    query = {"query": "select * from t"}
+    writable = outcomes(tmp_path, {"url": f"sqlite:///{tmp_path}/t.db", **query})
+    reading = outcomes(tmp_path, {"url": f"sqlite:///file:{tmp_path}/t.db?mode=ro&uri=true", **query})
+    assert writable["permission"]["outcome"] == "failed"
+    assert reading["permission"]["outcome"] == "passed"
+
+
+def test_a_server_that_is_away_is_told_without_its_password(tmp_path, monkeypatch):
+    monkeypatch.setenv("DB_PASSWORD", "s3cret")
+    url = "postgresql+psycopg://ro:${DB_PASSWORD}@127.0.0.1:1/db"
+    [row] = outcomes(tmp_path, {"url": url, "query": "select 1"}).values()
+    assert row["outcome"] == "errored"
+    assert "s3cret" not in str(row)
+
+
+def test_a_missing_column_names_the_nearest(tmp_path):
+    frame().to_csv(tmp_path / "t.csv", index=False)
+    row = outcomes(tmp_path, {"path": "t.csv"}, {"aa"})["schema"]
+    assert row["outcome"] == "failed"
+    assert "nearest: a" in row["found"]
+
+
+def test_data_that_is_too_old_fails(tmp_path):
+    pd.DataFrame({"t": [day(5)], "y": [1]}).to_parquet(tmp_path / "t.parquet")
+    source = {"path": "t.parquet", "event_time": "t", "fresh_within_days": 30}
+    assert outcomes(tmp_path, source)["freshness"]["outcome"] == "failed"
+
+
+def test_a_file_that_is_not_parquet_is_told_in_a_sentence(tmp_path):
+    (tmp_path / "t.parquet").write_text("not parquet")
+    with pytest.raises(CannotAsk, match="could not be read"):
+        snapshot(tmp_path, {"path": "t.parquet"})

@@ -1,0 +1,58 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from expectations.errors import CannotAsk
+from infra.store import Corrupt, LocalStore, Missing, blob_key, once, open_store
+
+
+def test_of_many_writers_of_one_key_one_wins(tmp_path):
+    store = LocalStore(tmp_path)
+    with ThreadPoolExecutor(16) as pool:
+        won = list(pool.map(lambda n: store.put_if_absent("a/key", str(n).encode()), range(64)))
+    assert won.count(True) == 1
+    assert store.get("a/key") == str(won.index(True)).encode()
+    assert store.keys("") == ["a/key"]
+
+
+def test_the_same_content_is_one_blob(tmp_path):
+    store = LocalStore(tmp_path)
+    (tmp_path / "file").write_bytes(b"content")
+    assert store.put_blob(b"content") == store.put_blob(tmp_path / "file")
+    assert len(store.keys("blobs/")) == 1
+
+
+def test_a_flipped_bit_is_found(tmp_path):
+    store = LocalStore(tmp_path)
+    digest = store.put_blob(b"content")
+    (tmp_path / blob_key(digest)).write_bytes(b"cpntent")
+    with pytest.raises(Corrupt):
+        store.get_blob(digest)
+    with pytest.raises(Corrupt):
+        store.blob_path(digest)
+
+
+def test_what_is_not_there_is_missing(tmp_path):
+    with pytest.raises(Missing):
+        LocalStore(tmp_path).get("nothing")
+    with pytest.raises(CannotAsk):
+        LocalStore(tmp_path).get("../outside")
+
+
+def test_a_step_is_done_once(tmp_path):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return {"answer": len(calls)}
+
+    store = LocalStore(tmp_path)
+    assert [once(store, "step", {"a": 1}, compute) for _ in range(3)] == [{"answer": 1}] * 3
+    assert once(store, "step", {"a": 2}, compute) == {"answer": 2}
+
+
+def test_a_file_or_an_unknown_kind_is_no_store(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for url in (str(tmp_path / "file"), "ftp://host/x"):
+        with pytest.raises(CannotAsk):
+            open_store(url)
