@@ -224,8 +224,8 @@ def _found(result: dict[str, Any], row: "pd.Series[Any] | None") -> str:
     if "error" in result:
         return str(result["error"])
     if row is not None:
-        interval = f" [{row['lower']:.4g}, {row['upper']:.4g}]" if math.isfinite(row["lower"]) else ""
-        return f"{row['value']:.4g}{interval} on {row['n']:,.0f} records"
+        interval = f" [{_number(row['lower'])}, {_number(row['upper'])}]" if math.isfinite(row["lower"]) else ""
+        return f"{_number(row['value'])}{interval} on {row['n']:,.0f} records"
     details = result.get("result") or {}
     if "unexpected_percent" in details:
         return (
@@ -236,6 +236,10 @@ def _found(result: dict[str, Any], row: "pd.Series[Any] | None") -> str:
         if "observed_value" in details
         else ("holds" if result["success"] else "does not hold")
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _remedy(outcome: Outcome) -> str:
@@ -260,8 +264,16 @@ def words(item: Expectation) -> str:
         "expect_column_mean_to_be_between": "mean of ",
         "expect_column_values_to_not_be_null": "never missing: ",
     }.get(item.type, f"{item.type.removeprefix('expect_').replace('_', ' ')}: ")
-    limits = [f"at least {item.kwargs['min_value']:g}"] if isinstance(item.kwargs.get("min_value"), int | float) else []
-    limits += [f"at most {item.kwargs['max_value']:g}"] if isinstance(item.kwargs.get("max_value"), int | float) else []
+    limits = (
+        [f"at least {_number(item.kwargs['min_value'])}"]
+        if isinstance(item.kwargs.get("min_value"), int | float)
+        else []
+    )
+    limits += (
+        [f"at most {_number(item.kwargs['max_value'])}"]
+        if isinstance(item.kwargs.get("max_value"), int | float)
+        else []
+    )
     mostly = f" for {item.kwargs['mostly']:.0%}" if "mostly" in item.kwargs else ""
     return f"{what}{subject} {' and '.join(limits)}{mostly}".strip()
 
