@@ -12,6 +12,7 @@ import pandas as pd
 from expectations.errors import CannotAsk
 from expectations.records import Evidence, metric_rows
 from infra.runtime import SIGNATURE_KEY, Predictions, Scorer, estimator_predictions, label_text
+from tasks.converters import own_converters
 
 OPSETS = {"": 21, "ai.onnx.ml": 3}
 # These cast what they are given to float32 by themselves, so the cast can stand before them without any change.
@@ -55,7 +56,7 @@ def _distance(evidence: Evidence) -> tuple[float, float]:
 
 def export(estimator: Any, frame: pd.DataFrame, name: str, attempt: str) -> bytes:
     """One attempt: the ONNX graph with the names and types of the columns in its metadata."""
-    from skl2onnx import to_onnx
+    from skl2onnx import convert_sklearn
 
     kinds = {column: input_kind(frame[column], attempt) for column in frame.columns}
     model = _with_columns(estimator, frame)
@@ -63,7 +64,14 @@ def export(estimator: Any, frame: pd.DataFrame, name: str, attempt: str) -> byte
     options = {"zipmap": False} if hasattr(estimator, "classes_") else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        graph = to_onnx(model, initial_types=_initial_types(kinds), target_opset=OPSETS, options=options, name=name)
+        graph = convert_sklearn(
+            model,
+            initial_types=_initial_types(kinds),
+            target_opset=OPSETS,
+            options=options,
+            name=name,
+            **own_converters(),
+        )
     signature = {
         "inputs": [
             {"column": c, "input": i.name, "type": kinds[c]} for c, i in zip(kinds, graph.graph.input, strict=True)

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
@@ -79,3 +80,13 @@ def test_golden_records_are_replayed_and_a_wrong_one_is_counted():
     assert replay(Scorer(graph), golden) == 0
     golden["values"][7] = "other"
     assert replay(Scorer(graph), golden) == 1
+
+
+@pytest.mark.parametrize("strategy", ["mean", "median", "most_frequent"])
+def test_missing_numbers_are_imputed_in_double_before_trees(strategy):
+    frame = table()[["size m²", "rooms"]].astype(float)
+    frame.iloc[::5, 0] = np.nan
+    model = make_pipeline(SimpleImputer(strategy=strategy), StandardScaler(), RandomForestRegressor(21, random_state=0))
+    _, evidence = convert(model.fit(frame, frame["rooms"] * 2.0), frame, "m", 1e-5)
+    assert evidence.facts["attempt"] == "double, cast before trees"
+    assert value(evidence, "max_difference") < 1e-5
