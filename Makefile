@@ -25,10 +25,12 @@ floors: .venv/ready
 unit: .venv/ready
 	$(BIN)/python -m pytest
 
+# The lock is complete, so nothing is resolved anew.
 .venv/ready: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo 'Setting up: about two minutes.'
+	$(BIN)/python -m pip install -qq --no-deps --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	touch $@
 
 # Needs uv. The lock names hashes and no registry.
