@@ -36,12 +36,16 @@ def open_skops(path: Path, trusted_types: tuple[str, ...] = ()) -> Any:
 
 
 def scan_pickle(path: Path) -> None:
-    """Raises CannotAsk where a scanner finds calls in a pickle that no model needs, or it is no pickle."""
+    """Raises CannotAsk where a scanner finds calls in a pickle that no model needs.
+
+    joblib lays arrays between the pickle's own codes, where no scanner reads on: of such a file only the part before
+    the first array is seen, and `trust: true` is all the more what it says.
+    """
     from picklescan.scanner import SafetyLevel, scan_file_path
 
     scan = scan_file_path(str(path))
     dangerous = sorted(f"{item.module}.{item.name}" for item in scan.globals if item.safety == SafetyLevel.Dangerous)
     if dangerous:
         raise CannotAsk(f"{path.name}: the pickle calls {', '.join(dangerous)}; it was not opened.")
-    if scan.scan_err or not scan.scanned_files:
-        raise CannotAsk(f"{path.name}: expected a joblib or pickle file, found something that cannot be scanned.")
+    if scan.scan_err and path.suffix != ".joblib":
+        raise CannotAsk(f"{path.name}: cannot be scanned to its end, so it was not opened; save the model with skops.")
