@@ -22,37 +22,40 @@ class ContentDigest:
         self._hashes: dict[str, hashlib._Hash] = {}
         self._types: dict[str, str] = {}
         self._waiting: list[pa.Table] = []
+        self._waiting_rows = 0
         self._rows = 0
 
     def update(self, table: pa.Table) -> None:
-        """Takes the next rows."""
+        """Takes the next rows. Raises pa.ArrowInvalid where their columns or types are not those of the first."""
         for field in table.schema:
             self._hashes.setdefault(field.name, hashlib.sha256())
-            self._types[field.name] = str(field.type)
+            self._types.setdefault(field.name, str(field.type))
         self._rows += table.num_rows
-        self._waiting.append(table)
-        if sum(part.num_rows for part in self._waiting) >= CHUNK_ROWS:
-            self._flush(whole_chunks_only=True)
+        self._waiting_rows += table.num_rows
+        self._waiting.append(table.select(list(self._hashes)))
+        if self._waiting_rows >= CHUNK_ROWS:
+            self._flush()
 
     def hexdigest(self) -> str:
-        """`sha256:<hex>` of all rows so far."""
-        self._flush(whole_chunks_only=False)
-        columns = {name: [self._types[name], self._hashes[name].hexdigest()] for name in self._hashes}
+        """`sha256:<hex>` of all rows so far. Asking changes nothing: more may follow."""
+        hashes = {name: part.copy() for name, part in self._hashes.items()}
+        if self._waiting_rows:
+            _take(hashes, pa.concat_tables(self._waiting))
+        columns = {name: [self._types[name], part.hexdigest()] for name, part in hashes.items()}
         return digest_of({"rows": self._rows, "columns": columns})
 
-    def _flush(self, whole_chunks_only: bool) -> None:
-        if not self._waiting:
-            return
+    def _flush(self) -> None:
         table = pa.concat_tables(self._waiting)
-        end = table.num_rows - table.num_rows % CHUNK_ROWS if whole_chunks_only else table.num_rows
+        end = table.num_rows - table.num_rows % CHUNK_ROWS
         for start in range(0, end, CHUNK_ROWS):
-            self._take(table.slice(start, min(CHUNK_ROWS, end - start)))
-        self._waiting = [table.slice(end)] if end < table.num_rows else []
+            _take(self._hashes, table.slice(start, CHUNK_ROWS))
+        self._waiting, self._waiting_rows = [table.slice(end)], table.num_rows - end
 
-    def _take(self, chunk: pa.Table) -> None:
-        for name in chunk.column_names:
-            for part in _canonical(chunk.column(name).combine_chunks()):
-                self._hashes[name].update(part)
+
+def _take(hashes: dict[str, "hashlib._Hash"], chunk: pa.Table) -> None:
+    for name in chunk.column_names:
+        for part in _canonical(chunk.column(name).combine_chunks()):
+            hashes[name].update(part)
 
 
 def _canonical(column: pa.Array) -> list[bytes]:

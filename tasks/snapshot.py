@@ -1,5 +1,7 @@
 """The snapshot: the exact data of a release, frozen as of a stated moment."""
 
+import hashlib
+import itertools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +18,7 @@ import pyarrow.parquet as pq
 from expectations.errors import CannotAsk
 from expectations.records import digest_of
 from expectations.spec import Data, Join, Source, Split
-from infra.sources import BATCH_ROWS, RunFunction, read_batches, redacted
+from infra.sources import BATCH_ROWS, RunFunction, naive_utc, read_batches, redacted
 from tasks.content_digest import ContentDigest
 
 Split8 = npt.NDArray[np.int8]
@@ -28,27 +30,41 @@ def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_funct
     Only joined tables are held in memory; the first source is streamed. No rows is allowed: a gate says no later.
     """
     told: dict[str, dict[str, Any]] = {name: _origin(name, source) for name, source in data.sources.items()}
-    digest, parts, writer = ContentDigest(), [], None
-    for table in _joined(data, root, as_of, run_function, told):
-        if writer is None:
-            writer = pq.ParquetWriter(out / "data.parquet", table.schema, compression="zstd")
-            columns = {field.name: str(field.type) for field in table.schema}
-        writer.write_table(table, row_group_size=BATCH_ROWS)
-        digest.update(table)
-        parts.append(split_keys(table, data))
-    assert writer is not None  # Every source gives at least one batch.
-    writer.close()
+    digest, parts = ContentDigest(), []
+    batches = even(_joined(data, root, as_of, run_function, told))
+    first = next(batches)
+    with pq.ParquetWriter(out / "data.parquet", first.schema, compression="zstd") as writer:
+        for table in itertools.chain([first], batches):
+            writer.write_table(table, row_group_size=BATCH_ROWS)
+            digest.update(table)
+            parts.append(split_keys(table, data))
     split = assign_split(np.concatenate(parts), data.split)
     (out / "split.bin").write_bytes(split.tobytes())
+    for join in data.joins:
+        told[join.source]["coverage"] = told[join.source]["rows_covered"] / len(split) if len(split) else None
     return {
         "content_digest": digest.hexdigest(),
         "rows": len(split),
-        "columns": columns,
+        "columns": {field.name: str(field.type) for field in first.schema},
         "parts": {"train": int((split == 0).sum()), "test": int((split == 1).sum())},
         "split_digest": digest_of(split.tobytes()),
         "as_of": as_of.isoformat(),
         "sources": list(told.values()),
     }
+
+
+def even(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows, 65,536 at a time and the rest last, so that the file's bytes know nothing of a source's batches.
+
+    At least one table, which may be empty.
+    """
+    rest = next(batches)
+    for table in batches:
+        rest = pa.concat_tables([rest, table])
+        while rest.num_rows > BATCH_ROWS:
+            yield rest.slice(0, BATCH_ROWS).combine_chunks()
+            rest = rest.slice(BATCH_ROWS)
+    yield rest.combine_chunks()
 
 
 def _origin(name: str, source: Source) -> dict[str, Any]:
@@ -70,7 +86,7 @@ def _known(
                     f"{name}: event_time {source.event_time} is no column; there are {', '.join(table.column_names)}."
                 )
             known = pc.fill_null(
-                pc.less_equal(table.column(source.event_time), pa.scalar(as_of, pa.timestamp("us"))), False
+                pc.less_equal(table.column(source.event_time), pa.scalar(naive_utc(as_of), pa.timestamp("us"))), False
             )
             told["rows_after_as_of_dropped"] += table.num_rows - int(pc.sum(known).as_py() or 0)
             table = table.filter(known)
@@ -122,12 +138,18 @@ def join_as_of(
 
     Rows keep their order, and stay where nothing was known. Raises CannotAsk where two columns share a name.
     """
+    _check_keys(rows, table, join)
+    # An empty query has no types of its own: its keys take those of the other side.
+    table = table.cast({key: rows[key].dtype for key in join.on}) if table.is_empty() else table
+    rows = rows.cast({key: table[key].dtype for key in join.on}) if rows.is_empty() else rows
     clash = sorted((set(rows.columns) & set(table.columns)) - {*join.on, table_time})
     if clash:
         raise CannotAsk(
             f"the join with {join.source} brings {', '.join(clash)}, which the rows have already; rename them."
         )
-    right = table.rename({table_time: "__known"}).with_columns(pl.lit(True).alias("__found")).sort("__known")
+    right = table.rename({table_time: "__known"}).with_columns(pl.lit(True).alias("__found"))
+    # Stable: of two rows of the same moment the later written one counts, each time.
+    right = right.sort("__known", maintain_order=True)
     tolerance = None if join.max_age_days is None else timedelta(days=join.max_age_days)
     joined = (
         rows.with_row_index("__order")
@@ -147,15 +169,58 @@ def join_as_of(
     return joined.drop("__order", "__known", "__found", strict=False), covered
 
 
+def _check_keys(rows: pl.DataFrame, table: pl.DataFrame, join: Join) -> None:
+    lost = [
+        f"{key} (in {where})"
+        for key in join.on
+        for where, frame in (("the rows", rows), (join.source, table))
+        if key not in frame.columns
+    ]
+    if lost:
+        raise CannotAsk(f"the join with {join.source} expects the columns {', '.join(lost)}, which are not there.")
+    for key in join.on:
+        if rows[key].dtype != table[key].dtype and not (rows.is_empty() or table.is_empty()):
+            raise CannotAsk(
+                f"the join with {join.source}: {key} is {rows[key].dtype} in the rows and {table[key].dtype} there; "
+                "make them one type."
+            )
+
+
 def split_keys(table: pa.Table, data: Data) -> npt.NDArray[np.uint64]:
-    """(n,) uint64 by which rows are split: a hash of the whole row or of its group, or the time itself."""
+    """(n,) uint64 by which rows are split: a hash of the whole row or of its group, or the time itself.
+
+    Raises CannotAsk where there is no column of the group's name.
+    """
     if data.split.by == "time":
-        return np.asarray(table.column(str(data.rows.event_time)).cast(pa.int64()).to_numpy().astype(np.uint64))
+        times = table.column(str(data.rows.event_time)).cast(pa.int64()).to_numpy()
+        # Shifted, so that a time before 1970 is smaller as an unsigned number too.
+        return np.asarray(times.astype(np.int64).view(np.uint64) ^ np.uint64(2**63))
     columns = [data.split.group] if data.split.group else sorted(table.column_names)
-    frame = table.select(columns).to_pandas()
-    seed = f"{data.split.seed:016d}"
-    hashes = pd.util.hash_pandas_object(frame, index=False, hash_key=seed, categorize=False)
-    return np.asarray(hashes.to_numpy(dtype=np.uint64))
+    if lost := set(columns) - set(table.column_names):
+        raise CannotAsk(f"data.split.group: no column {lost.pop()}; there are {', '.join(table.column_names)}.")
+    frame = pd.DataFrame({column: _hashable(table.column(column)) for column in columns})
+    hashes = pd.util.hash_pandas_object(frame, index=False, categorize=False).to_numpy(dtype=np.uint64)
+    return _mixed(np.asarray(hashes, dtype=np.uint64), data.split.seed)
+
+
+def _hashable(column: pa.ChunkedArray) -> Any:
+    """Equal values get equal bits whatever else is in the batch: pandas would hash 5 unlike the 5.0 beside a null."""
+    if pa.types.is_string(column.type):
+        return column.to_pandas()
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    values = column.cast(pa.float64(), safe=False).to_numpy()
+    return np.where(np.isnan(values), np.nan, values + 0.0)
+
+
+def _mixed(hashes: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.uint64]:
+    """The seed, and splitmix64's finalizer (Steele, Lea, Flood 2014): pandas' own key counts for texts only."""
+    mixed = hashes ^ np.uint64(int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:8], "big"))
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
 def assign_split(keys: npt.NDArray[np.uint64], split: Split) -> Split8:
@@ -163,5 +228,7 @@ def assign_split(keys: npt.NDArray[np.uint64], split: Split) -> Split8:
     if not len(keys):
         return np.zeros(0, dtype=np.int8)
     if split.by == "time":
-        return np.asarray(keys > np.quantile(keys, 1 - split.test, method="lower"), dtype=np.int8)
+        # By rank and not by interpolation: these numbers are larger than what a float can hold.
+        last_of_train = int((1 - split.test) * (len(keys) - 1))
+        return np.asarray(keys > np.partition(keys, last_of_train)[last_of_train], dtype=np.int8)
     return np.asarray(keys < np.uint64(split.test * 2.0**64), dtype=np.int8)

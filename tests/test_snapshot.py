@@ -1,10 +1,12 @@
+import hashlib
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,6 +136,7 @@ def test_several_tables_are_joined_and_their_coverage_told(tmp_path):
     manifest, rows, _ = snapshot(tmp_path, {"path": "t.parquet", "event_time": "t"}, sources=prices, joins=joins)
     assert rows["price"].fillna(-1).tolist() == [10, -1]
     assert manifest["sources"][1]["rows_covered"] == 1
+    assert manifest["sources"][1]["coverage"] == 0.5
 
 
 def test_an_empty_table_is_a_snapshot_of_no_rows(tmp_path):
@@ -181,3 +184,92 @@ def test_a_file_that_is_not_parquet_is_told_in_a_sentence(tmp_path):
     (tmp_path / "t.parquet").write_text("not parquet")
     with pytest.raises(CannotAsk, match="could not be read"):
         snapshot(tmp_path, {"path": "t.parquet"})
+
+
+def test_a_row_keeps_its_side_when_a_later_row_misses_a_value(tmp_path):
+    pd.DataFrame({"a": range(300), "f": True, "y": 1}).to_parquet(tmp_path / "t.parquet")
+    _, _, before = snapshot(tmp_path, {"path": "t.parquet"})
+    grown = pa.table({"a": [*range(300), None], "f": [*[True] * 300, None], "y": [1] * 301})
+    pq.write_table(grown, tmp_path / "t.parquet")
+    _, _, after = snapshot(tmp_path, {"path": "t.parquet"})
+    assert (after[:300] == before).all()
+
+
+def test_another_seed_is_another_split_of_numbers_too(tmp_path):
+    pd.DataFrame({"a": range(300), "y": 1}).to_parquet(tmp_path / "t.parquet")
+    splits = [snapshot(tmp_path, {"path": "t.parquet"}, split={"seed": seed})[2] for seed in (0, 0, 1)]
+    assert (splits[0] == splits[1]).all()
+    assert (splits[0] != splits[2]).any()
+
+
+def test_a_group_stays_on_one_side_and_one_that_is_not_there_is_told(tmp_path):
+    pd.DataFrame({"g": [i // 10 for i in range(300)], "y": range(300)}).to_parquet(tmp_path / "t.parquet")
+    _, rows, split = snapshot(tmp_path, {"path": "t.parquet"}, split={"group": "g"})
+    assert (pd.Series(split).groupby(rows["g"]).nunique() == 1).all()
+    assert 0 < split.mean() < 1
+    with pytest.raises(CannotAsk, match="no column h; there are g, y"):
+        snapshot(tmp_path, {"path": "t.parquet"}, split={"group": "h"})
+
+
+def test_times_before_1970_are_before_those_after(tmp_path):
+    times = pd.date_range("1960-01-01", "1980-01-01", periods=100)
+    pd.DataFrame({"t": times, "y": 1}).to_parquet(tmp_path / "t.parquet")
+    _, _, split = snapshot(tmp_path, {"path": "t.parquet", "event_time": "t"}, split={"by": "time", "test": 0.25})
+    assert split.nonzero()[0].tolist() == list(range(75, 100))
+
+
+def test_rows_of_one_moment_stay_on_one_side(tmp_path):
+    pd.DataFrame({"t": [day(1)] * 5 + [day(2)] * 5, "y": 1}).to_parquet(tmp_path / "t.parquet")
+    _, _, split = snapshot(tmp_path, {"path": "t.parquet", "event_time": "t"}, split={"by": "time", "test": 0.7})
+    assert split.tolist() == [0] * 5 + [1] * 5
+
+
+def test_a_moment_with_a_zone_is_that_moment(tmp_path):
+    pd.DataFrame({"t": [datetime(2025, 12, 31, 14), datetime(2025, 12, 31, 16)], "y": [1, 2]}).to_parquet(
+        tmp_path / "t.parquet"
+    )
+    data = Data.model_validate({"target": "y", "sources": {"rows": {"path": "t.parquet", "event_time": "t"}}})
+    (tmp_path / "out").mkdir()
+    brisbane = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=10)))
+    assert build_snapshot(data, tmp_path, brisbane, tmp_path / "out", no_function)["rows"] == 1
+
+
+def test_the_file_has_the_same_bytes_whatever_the_row_groups_of_its_source(tmp_path):
+    digests = set()
+    for size in (1_000, 65_536, 1_000_000):
+        frame(70_000).to_parquet(tmp_path / "t.parquet", row_group_size=size)
+        snapshot(tmp_path, {"path": "t.parquet"})
+        digests.add(hashlib.sha256((tmp_path / "out" / "data.parquet").read_bytes()).hexdigest())
+    assert len(digests) == 1
+
+
+def test_a_column_without_any_value_is_text(tmp_path):
+    pq.write_table(pa.table({"a": pa.nulls(2), "y": [1, 2]}), tmp_path / "t.parquet")
+    assert snapshot(tmp_path, {"path": "t.parquet"})[0]["columns"] == {"a": "string", "y": "int64"}
+
+
+def joined(rows, table, on=("k",)):
+    return join_as_of(pl.DataFrame(rows), pl.DataFrame(table), Join(source="s", on=on), "t", "since")[0]
+
+
+def test_of_two_rows_of_one_moment_the_later_written_is_joined_and_a_missing_key_joins_nothing():
+    table = {"k": [None, "x", "x"], "since": [day(1)] * 3, "price": [1, 2, 3]}
+    assert joined({"k": [None, "x"], "t": [day(2)] * 2}, table)["price"].to_list() == [None, 3]
+
+
+@pytest.mark.parametrize(
+    ("table", "on", "told"),
+    [
+        ({"k": [1], "since": [day(1)]}, ("k",), "k is String in the rows and Int64 there"),
+        ({"q": ["x"], "since": [day(1)]}, ("k",), r"expects the columns k \(in s\)"),
+        ({"k": ["x"], "since": [day(1)], "y": [1]}, ("k",), "brings y, which the rows have already"),
+    ],
+)
+def test_a_join_that_cannot_be_is_told_in_a_sentence(table, on, told):
+    with pytest.raises(CannotAsk, match=told):
+        joined({"k": ["x"], "t": [day(2)], "y": [1]}, table, on)
+
+
+def test_a_join_with_an_empty_table_keeps_the_rows():
+    empty = pl.DataFrame({"k": [], "since": [], "price": []}, {"k": pl.String, "since": pl.Datetime, "price": pl.Int64})
+    assert joined({"k": [1], "t": [day(2)]}, empty).to_dicts() == [{"k": 1, "t": day(2), "price": None}]
