@@ -34,6 +34,7 @@ class Release:
     status: str = "started"
     outcome: str = ""
     dossier_digest: str = ""
+    package_digest: str = ""
     champion_compared: str | None = None
     approvals: tuple[str, ...] = ()
     rejected_by: str | None = None
@@ -72,34 +73,48 @@ def refusal(state: State, kind: str, model: str, body: dict[str, Any]) -> str | 
         return None
     if kind not in _CHECK:
         return f"{kind!r} is no kind of record."
-    release = state.releases.get(str(body.get("release")))
+    wrong = [name for name, types in _FIELDS[kind].items() if name not in body or not isinstance(body[name], types)]
+    if wrong:
+        return f"{kind}: missing, or of another type: {', '.join(wrong)}."
+    release = state.releases.get(body["release"])
     if kind == "release started":
         return f"{body['release']} was started before." if release else None
     if release is None or release.model != model:
-        return f"{body.get('release')}: no such release of {model}."
+        return f"{body['release']}: no such release of {model}."
     return _CHECK[kind](state, release, body)
 
 
-def _check_judged(_state: State, release: Release, _body: dict[str, Any]) -> str | None:
+def _check_judged(_state: State, release: Release, body: dict[str, Any]) -> str | None:
+    if body["outcome"] not in set(Outcome):
+        return f"{body['outcome']!r} is no outcome."
     return None if release.status == "started" else f"{release.id} was judged before: {release.status}."
 
 
 def _check_decided(state: State, release: Release, body: dict[str, Any]) -> str | None:
-    person = str(body.get("person", "")).strip()
+    person = body["person"].strip()
     if release.status != "waiting":
         return f"{release.id} does not wait for a decision: it is {release.status}."
-    if body.get("dossier_digest") != release.dossier_digest:
-        return f"the decision is on another dossier than {release.id} has: {body.get('dossier_digest')}."
-    if body.get("decision") not in ("approve", "reject"):
-        return f"expected approve or reject, found {body.get('decision')!r}."
+    if body["dossier_digest"] != release.dossier_digest:
+        return f"the decision is on another dossier than {release.id} has: {body['dossier_digest']}."
+    if body["decision"] not in ("approve", "reject"):
+        return f"expected approve or reject, found {body['decision']!r}."
     if not person:
         return "a decision needs a person's name."
-    if person in release.approvals:
+    if _is_one_of(person, release.approvals):
         return f"{person} has decided on {release.id} before; the first decision counts."
     # Whoever built it cannot say yes, and may well say no.
-    if body["decision"] == "approve" and person in release.developers:
+    if body["decision"] == "approve" and _is_one_of(person, release.developers):
         return f"{person} developed {release.id} and cannot approve it; ask somebody else."
     return None if body["decision"] == "reject" else _check_champion(state, release)
+
+
+def _is_one_of(person: str, people: Iterable[str]) -> bool:
+    """One person, however their name is spaced or capitalised: else one would be two approvers."""
+    return _name(person) in {_name(other) for other in people}
+
+
+def _name(person: str) -> str:
+    return " ".join(str(person).split()).casefold()
 
 
 def _check_promoted(state: State, release: Release, _body: dict[str, Any]) -> str | None:
@@ -141,6 +156,7 @@ def _judged(state: State, record: Record) -> State:
         status="waiting" if lets_through else "stopped",
         outcome=body["outcome"],
         dossier_digest=body["dossier_digest"],
+        package_digest=body.get("package_digest") or "",
         champion_compared=body["champion_compared"],
         approvals_needed=body["approvals_needed"],
         body=body,
@@ -149,7 +165,7 @@ def _judged(state: State, record: Record) -> State:
 
 
 def _decided(state: State, record: Record) -> State:
-    release, person = state.releases[record.body["release"]], record.body["person"]
+    release, person = state.releases[record.body["release"]], record.body["person"].strip()
     if record.body["decision"] == "reject":
         return state.with_release(replace(release, status="rejected", rejected_by=person))
     approvals = (*release.approvals, person)
@@ -166,6 +182,25 @@ def _promoted(state: State, record: Record) -> State:
     return State({**state.models, release.model: release.id}, state.releases)
 
 
+_FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "release started": {
+        "release": str,
+        "spec_digest": str,
+        "as_of": str,
+        "developers": (list, tuple),
+        "approvals_needed": int,
+    },
+    "release judged": {
+        "release": str,
+        "outcome": str,
+        "champion_compared": (str, type(None)),
+        "approvals_needed": int,
+        "dossier_digest": str,
+        "blobs": dict,
+    },
+    "decided": {"release": str, "person": str, "decision": str, "dossier_digest": str},
+    "promoted": {"release": str},
+}
 _CHECK: dict[str, Callable[[State, Release, dict[str, Any]], str | None]] = {
     "release started": lambda _state, _release, _body: None,
     "release judged": _check_judged,

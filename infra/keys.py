@@ -1,13 +1,18 @@
-"""The pipeline's key, and the one place that reads where this account keeps it."""
+"""This account's home: the pipeline's key, what it has seen of each store, and the one place that says where it is."""
 
+import fcntl
+import json
 import os
 import stat
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner
 
 from expectations.errors import CannotAsk
+from expectations.records import canonical_json, digest_of
 from infra.store import LocalStore
 
 
@@ -20,10 +25,51 @@ def pipeline_key(folder: Path) -> CryptoSigner:
     """The Ed25519 key in `pipeline.pem`, made at first use, mode 0600. Raises CannotAsk where others may read it."""
     path = folder / "pipeline.pem"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_private(folder)
         # Written as a whole and only by the first of several: the temporary file is 0600 from its birth.
         LocalStore(folder).put_if_absent(path.name, CryptoSigner.generate_ed25519().private_bytes)
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise CannotAsk(f"{path}: expected mode 0600, found {mode:04o}: others can read the key. Run: chmod 600 {path}")
     return CryptoSigner(load_pem_private_key(path.read_bytes(), password=None))
+
+
+def seen(home: Path, store_url: str) -> dict[str, Any] | None:
+    """The last record of a store that this account saw: {seq, digest, public_key}; None before the first time."""
+    path = _seen_path(home, store_url)
+    try:
+        pinned: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise CannotAsk(f"{path}: expected what was seen of {store_url}, found no JSON. Bring it back.") from None
+    return pinned
+
+
+def remember(home: Path, store_url: str, last: dict[str, Any]) -> None:
+    """Keeps `last` as what was seen. It never goes back: of many threads and processes the highest `seq` stays."""
+    path = _seen_path(home, store_url)
+    _make_private(home)
+    _make_private(path.parent)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = seen(home, store_url)
+        if before is None or before["seq"] < last["seq"]:
+            _replace(path, canonical_json(last))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    with NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _seen_path(home: Path, store_url: str) -> Path:
+    # By place, not by content: that is how another ledger in the same place is found.
+    return home / "stores" / f"{digest_of(str(Path(store_url).resolve()).encode())[7:23]}.json"

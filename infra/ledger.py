@@ -5,25 +5,27 @@ replaced ledger and a cut tail are found.
 """
 
 import json
-import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
-from securesystemslib.signer import SSlibKey
+from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from expectations.errors import CannotAsk
 from expectations.history import Record, State, fold, refusal
 from expectations.records import canonical_json, digest_of
-from infra.keys import pipeline_key
-from infra.store import Corrupt, Missing, Store
+from infra.keys import pipeline_key, remember, seen
+from infra.store import Corrupt, Missing, Store, step_answer
 
 PAYLOAD_TYPE = "application/vnd.seatrial.record+json"
 GENESIS = "store opened"
 NONE_BEFORE = "sha256:" + "0" * 64
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 Decision = tuple[str, str, dict[str, Any]]
 
 
@@ -33,6 +35,10 @@ class Conflict(Exception):
 
 class Tampered(CannotAsk):
     """The ledger is not what was written."""
+
+
+class Unsound(Exception):
+    """One record is not what was written, in a sentence."""
 
 
 class Refused(CannotAsk):
@@ -51,7 +57,8 @@ class Ledger:
         records = self._walk(problems)
         if problems:
             raise Tampered.all_of(problems)
-        self._remember(records)
+        if records:
+            self._remember(records[-1], records[0].body["public_key"])
         return records
 
     def state(self) -> State:
@@ -60,18 +67,22 @@ class Ledger:
 
     def append(self, expected_head: str, kind: str, model: str, body: dict[str, Any]) -> Record:
         """The record, now last, if `expected_head` was; else Conflict. Raises Refused where it is not legal."""
-        records = self.read()
-        reason = refusal(fold(records), kind, model, body)
+        records = self.read() or [self._open()]
+        # The head first: whoever decided on an older state is to decide again, not to be told that it is illegal.
+        if records[-1].digest != expected_head:
+            raise Conflict(expected_head)
+        reason = "a store is opened once." if kind == GENESIS else refusal(fold(records), kind, model, body)
         if reason is not None:
             raise Refused(reason)
-        if (records[-1].digest if records else NONE_BEFORE) != expected_head:
-            raise Conflict(expected_head)
         return self._write(len(records), expected_head, kind, model, body)
 
     def decide_and_append(self, decide: Callable[[State], Decision | None]) -> Record | None:
         """Appends what `decide` says of the present state; on a conflict it reads and decides again."""
         while True:
-            records = self.read() or [self._open()]
+            records = self.read()
+            if not records:
+                self._open()
+                continue
             decision = decide(fold(records))
             if decision is None:
                 return None
@@ -84,60 +95,45 @@ class Ledger:
         """Everything that is not as it was written: records, signatures, steps, blobs. Empty where all is sound."""
         found: list[str] = []
         records = self._walk(found)
-        for key in self._store.keys("blobs/sha256/"):
-            found += self._blob_problem(f"sha256:{key.rsplit('/', 1)[1]}")
         kept = {f"sha256:{key.rsplit('/', 1)[1]}" for key in self._store.keys("blobs/sha256/")}
+        for digest in sorted(kept):
+            found += _trouble(f"blob {digest}", partial(self._store.blob_path, digest))
         for record in records:
-            named = record.body.get("blobs", {})
-            lost = {name: digest for name, digest in named.items() if digest not in kept}
+            lost = {name: digest for name, digest in _blobs(record.body) if digest not in kept}
             found += [f"record {record.seq}: its blob {name} is gone: {digest}." for name, digest in lost.items()]
         for key in self._store.keys("steps/"):
-            try:
-                json.loads(self._store.get(key))
-            except ValueError:
-                found.append(f"{key}: expected JSON, found something else. Remove it: the step runs again.")
+            found += _trouble(key, partial(step_answer, self._store, key))
         return found
 
-    def _blob_problem(self, digest: str) -> list[str]:
-        try:
-            self._store.blob_path(digest)
-        except (Corrupt, Missing) as error:
-            return [str(error)]
-        return []
-
     def _walk(self, problems: list[str]) -> list[Record]:
-        """The sound records from the first on; what is wrong goes into `problems`."""
+        """The sound records, in order; every other one is a sentence in `problems`."""
         records: list[Record] = []
         # Before the listing: what is pinned later may be a record that was written after it.
-        pinned = self._pinned()
+        pinned = seen(self._home, self._store.url)
         keys = self._store.keys("ledger/")
         trusted = self._trusted(keys, pinned, problems)
+        before = NONE_BEFORE
         for at, key in enumerate(keys):
-            reason = self._append_sound(records, at, key, trusted)
-            if reason:
-                problems.append(reason)
-                break
-        if not problems:
-            problems += _behind(records, pinned)
-        return records
-
-    def _append_sound(self, records: list[Record], at: int, key: str, trusted: SSlibKey | None) -> str | None:
-        if key != record_key(at):
-            return f"ledger: expected record {at}, found {key}: one was removed. Bring the ledger back from a copy."
-        data = self._store.get(key)
-        try:
-            envelope = Envelope.from_dict(json.loads(data))
             if trusted is None:
-                return f"record {at}: there is no key to trust."
-            envelope.verify([trusted], 1)
-            record = Record(**json.loads(envelope.payload), digest=digest_of(data))
-        except (VerificationError, ValueError, KeyError, TypeError) as error:
-            return f"record {at}: its signature does not hold: changed, or written by another ({type(error).__name__})."
-        before = records[-1].digest if records else NONE_BEFORE
-        if record.seq != at or record.previous != before:
-            return f"record {at}: expected it to follow {before[:19]}, found {record.previous[:19]}: order changed."
-        records.append(record)
-        return None
+                break
+            if key != record_key(at):
+                problems.append(
+                    f"ledger: expected record {at}, found {key}: one was removed. Bring it back from a copy."
+                )
+                break
+            data = self._data(key)
+            try:
+                records.append(_sound(data, at, before, trusted))
+            except Unsound as error:
+                problems.append(str(error))
+            before = digest_of(data)
+        return records if problems or not pinned else _up_to(records, pinned, problems)
+
+    def _data(self, key: str) -> bytes:
+        try:
+            return self._store.get(key)
+        except Missing:
+            return b""
 
     def _trusted(self, keys: list[str], pinned: dict[str, Any] | None, problems: list[str]) -> SSlibKey | None:
         """The key that this account has pinned for the store; on first use, the one that its first record names."""
@@ -146,45 +142,22 @@ class Ledger:
                 problems.append(f"ledger: expected {pinned['seq'] + 1} records, found none: it was emptied.")
             return None
         try:
-            first = json.loads(self._store.get(keys[0]))
-            public = json.loads(Envelope.from_dict(first).payload)["body"]["public_key"]
+            return _key(pinned["public_key"] if pinned else _named_key(self._data(keys[0])))
         except (ValueError, KeyError, TypeError):
-            public = None
-        public = pinned["public_key"] if pinned else public
-        return None if public is None else _key(public)
-
-    def _pin_path(self) -> Path:
-        name = digest_of(str(Path(self._store.url).resolve()).encode())[7:23]
-        return self._home / "stores" / f"{name}.json"
-
-    def _pinned(self) -> dict[str, Any] | None:
-        try:
-            pinned: dict[str, Any] = json.loads(self._pin_path().read_text())
-        except FileNotFoundError:
+            problems.append(f"record 0: expected {GENESIS!r} with a key to trust, found something else.")
             return None
-        return pinned
 
-    def _remember(self, records: list[Record]) -> None:
-        pinned = self._pinned()
-        if not records or (pinned and pinned["seq"] >= records[-1].seq):
-            return
-        path = self._pin_path()
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        value = {"seq": records[-1].seq, "digest": records[-1].digest, "public_key": records[0].body["public_key"]}
-        written = path.with_suffix(f".{os.getpid()}.tmp")
-        written.write_bytes(canonical_json(value))
-        os.replace(written, path)
+    def _remember(self, last: Record, public_key: dict[str, Any]) -> None:
+        value = {"seq": last.seq, "digest": last.digest, "public_key": public_key}
+        remember(self._home, self._store.url, value)
 
     def _open(self) -> Record:
-        signer = pipeline_key(self._home)
-        body = {
-            "keyid": signer.public_key.keyid,
-            "public_key": {**signer.public_key.to_dict(), "keyid": signer.public_key.keyid},
-        }
+        public = _public(pipeline_key(self._home))
         try:
-            return self._write(0, NONE_BEFORE, GENESIS, "", body)
+            return self._write(0, NONE_BEFORE, GENESIS, "", {"keyid": public["keyid"], "public_key": public})
         except Conflict:
-            return self.read()[0]
+            # Another opened it first. The one to go on from is the last record, not the first.
+            return self.read()[-1]
 
     def _write(self, seq: int, previous: str, kind: str, model: str, body: dict[str, Any]) -> Record:
         time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -196,15 +169,19 @@ class Ledger:
             "model": model,
             "body": body,
         }
+        signer = self._signer()
         envelope = Envelope(canonical_json(content), PAYLOAD_TYPE, {})
-        envelope.sign(self._signer())
+        envelope.sign(signer)
         data = canonical_json(envelope.to_dict())
         if not self._store.put_if_absent(record_key(seq), data):
             raise Conflict(previous)
-        return Record(**content, digest=digest_of(data))
+        record = Record(**content, digest=digest_of(data))
+        # At once: a record that is cut off before anybody read it is found too.
+        self._remember(record, _public(signer))
+        return record
 
-    def _signer(self) -> Any:
-        signer, pinned = pipeline_key(self._home), self._pinned()
+    def _signer(self) -> CryptoSigner:
+        signer, pinned = pipeline_key(self._home), seen(self._home, self._store.url)
         if pinned and pinned["public_key"]["keyid"] != signer.public_key.keyid:
             raise CannotAsk(
                 f"{self._store.url}: this account's key is not the one that opened the store. "
@@ -213,9 +190,22 @@ class Ledger:
         return signer
 
 
+def _public(signer: CryptoSigner) -> dict[str, Any]:
+    return {**signer.public_key.to_dict(), "keyid": signer.public_key.keyid}
+
+
 def _key(public: dict[str, Any]) -> SSlibKey:
-    fields = dict(public)
+    fields = {**public, "keyval": dict(public["keyval"])}
     return SSlibKey.from_dict(fields.pop("keyid"), fields)
+
+
+def _named_key(genesis: bytes) -> dict[str, Any]:
+    """The key that a first record names. Raises ValueError, KeyError or TypeError where it names none."""
+    content = json.loads(Envelope.from_dict(json.loads(genesis)).payload)
+    if content["kind"] != GENESIS:
+        raise ValueError(content["kind"])
+    public: dict[str, Any] = content["body"]["public_key"]
+    return public
 
 
 def record_key(seq: int) -> str:
@@ -223,13 +213,57 @@ def record_key(seq: int) -> str:
     return f"ledger/{seq:012d}.json"
 
 
-def _behind(records: list[Record], pinned: dict[str, Any] | None) -> list[str]:
-    """Is the record that this account saw last still there?"""
-    if not pinned:
-        return []
+def _sound(data: bytes, at: int, before: str, trusted: SSlibKey) -> Record:
+    """The record in an envelope's bytes, if it is what was signed and stands where it stood; else Unsound."""
+    try:
+        record = _signed(data, trusted)
+    except (VerificationError, ValueError, KeyError, TypeError) as error:
+        found = type(error).__name__
+        raise Unsound(f"record {at}: its signature does not hold: changed, or written by another ({found}).") from None
+    if record.seq != at or record.previous != before:
+        found = f"found record {record.seq}, which follows {record.previous[:19]}"
+        raise Unsound(f"record {at}: expected it to follow {before[:19]}, {found}: changed, or order changed.")
+    return record
+
+
+def _signed(data: bytes, trusted: SSlibKey) -> Record:
+    envelope = Envelope.from_dict(json.loads(data))
+    # The same key may sign other things, and only one text of an envelope has the digest that the next record names.
+    if envelope.payload_type != PAYLOAD_TYPE or canonical_json(envelope.to_dict()) != data:
+        raise ValueError("not the envelope that was written")
+    envelope.verify([trusted], 1)
+    return Record(**json.loads(envelope.payload), digest=digest_of(data))
+
+
+def _up_to(records: list[Record], pinned: dict[str, Any], problems: list[str]) -> list[Record]:
+    """The same records; a problem if the one that this account saw last is not among them."""
     seq, digest = pinned["seq"], pinned["digest"]
     if seq >= len(records):
-        return [f"ledger: expected at least {seq + 1} records, found {len(records)}: its end was cut off."]
-    if records[seq].digest != digest:
-        return [f"record {seq}: expected {digest[:19]}, which was seen before, found {records[seq].digest[:19]}."]
+        problems.append(f"ledger: expected at least {seq + 1} records, found {len(records)}: its end was cut off.")
+    elif records[seq].digest != digest:
+        found = records[seq].digest[:19]
+        problems.append(f"record {seq}: expected {digest[:19]}, which was seen before, found {found}.")
+    return records
+
+
+def _trouble(name: str, look: Callable[[], object]) -> list[str]:
+    try:
+        look()
+    except Corrupt as error:
+        return list(error.problems)
+    except Missing:
+        return [f"{name}: expected it where its name says, found nothing there. Bring it back from a copy."]
     return []
+
+
+def _blobs(value: Any) -> Iterator[tuple[str, str]]:
+    """Each (name, digest) under a key `blobs`, however deep."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _blobs(item)
+    if isinstance(value, dict):
+        named = value.get("blobs")
+        if isinstance(named, dict):
+            yield from ((k, v) for k, v in named.items() if isinstance(v, str) and DIGEST.fullmatch(v))
+        for item in value.values():
+            yield from _blobs(item)

@@ -3,15 +3,18 @@
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from tempfile import NamedTemporaryFile
+from typing import IO, Any, Protocol, cast
 
 from expectations.errors import CannotAsk
 from expectations.records import canonical_json, digest_of
 
 CHUNK = 1 << 20
+WRITING = ".writing-"
 
 
 class Missing(KeyError):
@@ -57,16 +60,9 @@ class LocalStore:
         path = self._path(key)
         if path.exists():
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            return self._link(Path(name), path)
-        finally:
-            os.unlink(name)
+        with _temporary(path.parent) as file:
+            file.write(data)
+            return _link(file, path)
 
     def get(self, key: str) -> bytes:
         """See Store."""
@@ -77,15 +73,22 @@ class LocalStore:
 
     def keys(self, prefix: str) -> list[str]:
         """See Store."""
-        found = (path for path in self._root.rglob("*") if path.is_file() and not path.name.startswith(".writing-"))
+        # Only the folder that the prefix names is walked: a read of the ledger does not list every blob.
+        paths = self._path(prefix.rpartition("/")[0]).rglob("*")
+        found = (path for path in paths if path.is_file() and not path.name.startswith(WRITING))
         return sorted(key for path in found if (key := path.relative_to(self._root).as_posix()).startswith(prefix))
 
     def put_blob(self, data: bytes | Path) -> str:
-        """See Store."""
-        content = data.read_bytes() if isinstance(data, Path) else data
-        digest = digest_of(content)
-        self.put_if_absent(blob_key(digest), content)
-        return digest
+        """See Store. A file is read once, in chunks: the digest is of what was written, even if the file changes."""
+        source = data.open("rb") if isinstance(data, Path) else BytesIO(data)
+        digest = hashlib.sha256()
+        with source, _temporary(self._root / "blobs") as file:
+            while chunk := source.read(CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+            name = f"sha256:{digest.hexdigest()}"
+            _link(file, self._path(blob_key(name)))
+        return name
 
     def get_blob(self, digest: str) -> bytes:
         """See Store."""
@@ -111,18 +114,42 @@ class LocalStore:
             raise CannotAsk(f"{key!r} is no key of a store.")
         return path
 
-    @staticmethod
-    def _link(written: Path, path: Path) -> bool:
-        try:
-            os.link(written, path)
-        except FileExistsError:
-            return False
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        return True
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[IO[bytes]]:
+    """A file that no one else sees and that is gone afterwards; `_link` keeps its content."""
+    _make(folder)
+    with NamedTemporaryFile(prefix=WRITING, dir=folder) as file:
+        yield cast(IO[bytes], file)
+
+
+def _link(file: IO[bytes], path: Path) -> bool:
+    """The file's bytes at `path`, safe on disk; False where something is there already."""
+    file.flush()
+    os.fsync(file.fileno())
+    _make(path.parent)
+    try:
+        os.link(file.name, path)
+    except FileExistsError:
+        return False
+    _sync(path.parent)
+    return True
+
+
+def _make(folder: Path) -> None:
+    """The folder and those above it, each safe on disk: a file is only as durable as the folders that name it."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def blob_key(digest: str) -> str:
@@ -133,6 +160,8 @@ def blob_key(digest: str) -> str:
 
 def open_store(url: str) -> Store:
     """The store at a URL: a local directory. Raises CannotAsk for anything else."""
+    if url.startswith("s3://"):
+        raise CannotAsk(f"{url}: S3 stores are not available yet. Name a local directory with --store.")
     if "://" in url:
         raise CannotAsk(f"{url}: expected a local directory; stores of this kind are not there yet.")
     path = Path(url)
@@ -148,9 +177,18 @@ def once(store: Store, step: str, inputs: dict[str, Any], compute: Callable[[], 
     """
     key = f"steps/{digest_of({'step': step, 'inputs': inputs})[7:]}.json"
     try:
-        kept: dict[str, Any] = json.loads(store.get(key))
+        return step_answer(store, key)
     except Missing:
-        answer = canonical_json(compute())
-        store.put_if_absent(key, answer)
-        kept = json.loads(store.get(key))
-    return kept
+        store.put_if_absent(key, canonical_json(compute()))
+        return step_answer(store, key)
+
+
+def step_answer(store: Store, key: str) -> dict[str, Any]:
+    """What a finished step answered. Raises Missing, or Corrupt where the file is not the JSON that was written."""
+    try:
+        answer = json.loads(store.get(key))
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise Corrupt(f"{key}: expected a JSON object, found something else. Remove it: the step runs again.")
+    return answer

@@ -56,6 +56,11 @@ def test_what_does_not_pass_is_stopped(outcome):
         (GOOD[:1], "release started", STARTED, "started before"),
         ([], "decided", YES, "no such release"),
         ([], "anything", {}, "no kind of record"),
+        ([], "release started", {}, "missing, or of another type: release, spec_digest"),
+        (GOOD[:1], "release judged", {**JUDGED, "outcome": "splendid"}, "no outcome"),
+        (GOOD[:2], "decided", {**YES, "person": " DEV "}, "developed"),
+        (GOOD[:2], "decided", {**YES, "person": " "}, "needs a person"),
+        (GOOD[:2], "decided", {**YES, "person": ["vera"]}, "another type: person"),
     ],
 )
 def test_what_is_not_legal_is_refused_with_a_reason_and_changes_nothing(before, kind, body, words):
@@ -64,9 +69,11 @@ def test_what_is_not_legal_is_refused_with_a_reason_and_changes_nothing(before, 
     assert state_after(*before, (kind, body)) == state
 
 
-def test_one_person_cannot_be_two():
+@pytest.mark.parametrize("again", ["vera", " vera", "Vera", "VERA\t"])
+def test_one_person_cannot_be_two(again):
     two = {**JUDGED, "approvals_needed": 2}
-    steps = [GOOD[0], ("release judged", two), ("decided", YES), ("decided", YES)]
+    yes_again = {**YES, "person": again}
+    steps = [GOOD[0], ("release judged", two), ("decided", YES), ("decided", yes_again)]
     assert state_after(*steps).releases["r1"].status == "waiting"
 
 
@@ -82,3 +89,27 @@ def test_in_any_order_only_an_approved_release_serves(steps):
     for release in filter(None, state.models.values()):
         assert state.releases[release].approvals
     assert isinstance(state, State)
+
+
+ODD = st.none() | st.integers(-1, 2) | st.sampled_from(["r1", "vera", "dev", "passed", "approve"]) | st.lists(st.text())
+BODIES = st.dictionaries(st.sampled_from([*STARTED, *JUDGED, *YES]), ODD, max_size=8)
+CHANGED = st.builds(lambda good, odd: (good[0], {**good[1], **odd}), st.sampled_from(GOOD), BODIES)
+RAW = st.tuples(st.sampled_from([*dict(GOOD), "store opened", "x"]), BODIES)
+
+
+@given(st.lists(st.sampled_from(GOOD) | CHANGED | RAW, max_size=12))
+def test_what_is_refused_changes_nothing_and_nothing_breaks_the_fold(steps):
+    legal = []
+    for step in steps:
+        if refusal(state_after(*legal), step[0], "m", step[1]) is None:
+            legal.append(step)
+    assert state_after(*steps) == state_after(*legal)
+
+
+def test_a_retired_champion_gives_way_to_the_next():
+    second = [(kind, {**body, "release": "r2"}) for kind, body in GOOD]
+    second[1] = ("release judged", {**second[1][1], "champion_compared": "r1"})
+    state = state_after(*GOOD, *second)
+    assert state.models == {"m": "r2"}
+    assert [state.releases[name].status for name in ("r1", "r2")] == ["retired", "champion"]
+    assert state.releases["r2"].package_digest == "p1"

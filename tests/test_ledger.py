@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from expectations.errors import CannotAsk
 from infra.keys import pipeline_key
-from infra.ledger import Conflict, Ledger, Refused, Tampered, record_key
+from infra.ledger import GENESIS, NONE_BEFORE, Conflict, Ledger, Refused, Tampered, record_key
 from infra.store import LocalStore
 
 START = {"spec_digest": "s", "as_of": "2026-01-01T00:00:00", "developers": [], "approvals_needed": 1}
@@ -77,14 +78,50 @@ def break_json(folder):
     path_of(folder, 1).write_bytes(b"{")
 
 
-@pytest.mark.parametrize("tamper", [edit, remove, reorder, truncate, empty, replace_with_another_ledger, break_json])
-def test_tampering_is_found(tmp_path, tamper):
+def replace_the_genesis(folder):
+    Ledger(LocalStore(folder / "other"), folder / "thief").decide_and_append(start("forged"))
+    path_of(folder, 0).write_bytes((folder / "other" / record_key(0)).read_bytes())
+
+
+def add_a_space(folder):
+    path_of(folder, 3).write_bytes(path_of(folder, 3).read_bytes() + b" ")
+
+
+TAMPERS = [edit, remove, reorder, truncate, empty, replace_with_another_ledger, replace_the_genesis]
+
+
+@pytest.mark.parametrize("tamper", [*TAMPERS, break_json, add_a_space])
+def test_tampering_is_found_even_before_anybody_read(tmp_path, tamper):
     made = written(tmp_path)
-    made.read()
     tamper(tmp_path)
     assert made.problems()
     with pytest.raises(Tampered):
         made.read()
+
+
+def test_every_bad_record_is_named_not_only_the_first(tmp_path):
+    made = written(tmp_path, 4)
+    for seq in (1, 3):
+        path_of(tmp_path, seq).write_bytes(b"{")
+    found = "\n".join(made.problems())
+    assert all(f"record {seq}: its signature does not hold" in found for seq in (1, 3))
+
+
+def test_a_first_record_of_another_kind_gives_no_key_to_trust(tmp_path):
+    written(tmp_path)
+    path_of(tmp_path, 0).write_bytes(path_of(tmp_path, 1).read_bytes())
+    fresh = Ledger(LocalStore(tmp_path / "store"), tmp_path / "fresh")
+    assert "expected 'store opened'" in fresh.problems()[0]
+
+
+def test_a_broken_step_and_a_blob_that_is_named_deep_inside_are_found(tmp_path):
+    body = {**START, "release": "r", "parts": [{"blobs": {"deep": "sha256:" + "0" * 64, "note": "no digest"}}]}
+    made = ledger(tmp_path)
+    made.decide_and_append(lambda s: ("release started", "m", body))
+    LocalStore(tmp_path / "store").put_if_absent("steps/x.json", b"{")
+    gone, broken = made.problems()
+    assert "its blob deep is gone" in gone
+    assert "steps/x.json" in broken
 
 
 def test_a_lost_or_changed_blob_is_found(tmp_path):
@@ -106,6 +143,53 @@ def test_an_append_on_an_old_head_conflicts_and_an_illegal_one_is_refused(tmp_pa
         made.append(made.read()[-2].digest, *start("late")(made.state()))
     with pytest.raises(Refused):
         made.append(made.read()[-1].digest, "promoted", "m", {"release": "r1"})
+
+
+def test_whoever_lost_the_race_decides_again_on_what_the_winner_left(tmp_path):
+    made, rounds = ledger(tmp_path), []
+
+    def decide(state):
+        rounds.append(len(state.releases))
+        answer = start("same")(state)
+        if len(rounds) == 1:
+            ledger(tmp_path).decide_and_append(start("same"))
+        return answer
+
+    assert made.decide_and_append(decide) is None
+    assert rounds == [0, 1]
+
+
+def test_an_append_to_an_empty_store_opens_it_and_conflicts(tmp_path):
+    made = ledger(tmp_path)
+    with pytest.raises(Conflict):
+        made.append(NONE_BEFORE, *start("r")(made.state()))
+    assert [record.kind for record in made.read()] == [GENESIS]
+
+
+def test_a_store_is_opened_once(tmp_path):
+    made = written(tmp_path)
+    with pytest.raises(Refused):
+        made.append(made.read()[-1].digest, GENESIS, "", {})
+
+
+def test_threads_of_one_process_append_without_an_error(tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: append_ten(tmp_path, name), "abcd"))
+    assert len(ledger(tmp_path).state().releases) == 40
+    assert ledger(tmp_path).problems() == []
+
+
+def test_a_home_that_only_reads_is_private_too(tmp_path):
+    written(tmp_path)
+    Ledger(LocalStore(tmp_path / "store"), tmp_path / "reader").read()
+    assert (tmp_path / "reader").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_broken_pin_is_told_and_not_taken_for_a_first_use(tmp_path):
+    made = written(tmp_path)
+    next((tmp_path / "home" / "stores").glob("*.json")).write_bytes(b"")
+    with pytest.raises(CannotAsk, match="Bring it back"):
+        made.read()
 
 
 def test_another_accounts_key_cannot_append(tmp_path):

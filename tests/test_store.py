@@ -3,7 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from expectations.errors import CannotAsk
-from infra.store import Corrupt, LocalStore, Missing, blob_key, once, open_store
+from expectations.records import digest_of
+from infra.store import CHUNK, Corrupt, LocalStore, Missing, blob_key, once, open_store
 
 
 def test_of_many_writers_of_one_key_one_wins(tmp_path):
@@ -56,3 +57,40 @@ def test_a_file_or_an_unknown_kind_is_no_store(tmp_path):
     for url in (str(tmp_path / "file"), "ftp://host/x"):
         with pytest.raises(CannotAsk):
             open_store(url)
+
+
+def test_an_s3_store_is_not_available_yet():
+    with pytest.raises(CannotAsk, match="S3 stores are not available yet"):
+        open_store("s3://bucket/x")
+
+
+def test_what_a_killed_writer_leaves_is_never_a_key(tmp_path):
+    store = LocalStore(tmp_path)
+    store.put_if_absent("a/key", b"")
+    (tmp_path / "a" / ".writing-x").write_bytes(b"half")
+    assert store.keys("") == store.keys("a/") == store.keys("a/k") == ["a/key"]
+    assert store.keys("b/") == []
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1])
+def test_a_file_of_any_size_has_the_digest_of_its_bytes(tmp_path, size):
+    content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    (tmp_path / "file").write_bytes(content)
+    store = LocalStore(tmp_path / "store")
+    assert store.put_blob(tmp_path / "file") == digest_of(content)
+    assert store.get_blob(digest_of(content)) == content
+    assert [blob_key(digest_of(content))] == store.keys("")
+
+
+def test_of_two_that_finish_a_step_at_once_the_first_counts_for_both(tmp_path):
+    store = LocalStore(tmp_path)
+    slow = once(store, "s", {}, lambda: {"fast": once(store, "s", {}, lambda: {"by": "fast"}), "by": "slow"})
+    assert slow == {"by": "fast"}
+
+
+def test_a_broken_step_file_is_corrupt_and_not_a_step_that_never_ran(tmp_path):
+    store = LocalStore(tmp_path)
+    once(store, "s", {}, dict)
+    (tmp_path / store.keys("steps/")[0]).write_bytes(b"{")
+    with pytest.raises(Corrupt, match="Remove it"):
+        once(store, "s", {}, dict)
