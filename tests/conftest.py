@@ -9,6 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The first text that hypothesis draws builds its tables for seconds: slow is no finding on a busy machine.
+settings.register_profile("seatrial", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("seatrial")
 
 BIN = Path(sys.executable).parent
 
