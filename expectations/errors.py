@@ -18,3 +18,7 @@ class CannotAsk(Exception):
     def all_of(cls, problems: Iterable[str]) -> "CannotAsk":
         """One error out of many sentences, in their order."""
         return cls(*problems)
+
+
+class Away(CannotAsk):
+    """What was asked for is not there now and may be later: a server, a network. Asking again can help."""

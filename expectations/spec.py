@@ -148,12 +148,24 @@ class Gates(Part):
 
 
 class Cost(Part):
-    """What errors cost: a matrix {actual: {predicted: cost}}, or, for a regression, per unit under and over."""
+    """What errors cost: a matrix {actual: {predicted: cost}}, per unit under and over for numbers, or a function."""
+
+    function: Function | None = Field(
+        default=None,
+        description="module:function beside the spec; called with the records (features, actual, predicted), "
+        "returns one cost each",
+    )
 
     matrix: dict[str, dict[str, float]] | None = None
     under: float = Field(default=1, ge=0, description="Per unit that the prediction is too low")
     over: float = Field(default=1, ge=0, description="Per unit that the prediction is too high")
     unit: str = ""
+
+    @model_validator(mode="after")
+    def _one_price(self) -> Self:
+        if self.function and self.matrix:
+            raise ValueError("give one of matrix and function, not both")
+        return self
 
 
 class Comparison(Part):
@@ -176,6 +188,29 @@ class Decisions(Part):
     approvals: int | None = Field(default=None, ge=1, description="How many people; default by tier")
 
 
+class RolloutStep(Part):
+    """One share of the traffic, and what must have been seen before the next."""
+
+    share: float = Field(gt=0, le=1)
+    minutes: float = Field(default=60, ge=0, description="At least this long")
+    requests: int = Field(default=500, ge=0, description="At least so many requests answered")
+    go_ahead: bool = Field(default=False, description="A person says when the next step begins")
+
+
+class Rollout(Part):
+    """How traffic moves to an approved release; part of what is approved."""
+
+    shadow_minutes: float = Field(default=60, ge=0, description="Scored beside the champion, answering nobody")
+    steps: tuple[RolloutStep, ...] = tuple(RolloutStep(share=share) for share in (0.01, 0.05, 0.25, 0.5, 1.0))
+
+    @model_validator(mode="after")
+    def _grows_to_all(self) -> Self:
+        shares = [step.share for step in self.steps]
+        if shares != sorted(set(shares)) or shares[-1:] != [1.0]:
+            raise ValueError(f"the shares of the steps must grow and end at 1.0, found {shares}")
+        return self
+
+
 class ReleaseSpec(Part):
     """One model's release, from data to decision."""
 
@@ -187,6 +222,7 @@ class ReleaseSpec(Part):
     comparison: Comparison = Comparison()
     risk: Risk = Risk()
     decisions: Decisions = Decisions()
+    rollout: Rollout = Rollout()
     seed: int = 0
 
     @model_validator(mode="after")

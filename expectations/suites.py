@@ -1,5 +1,7 @@
 """The suites: what every release must hold, besides what its spec declares."""
 
+from collections.abc import Callable
+
 from expectations.spec import Expectation, ReleaseSpec, Severity
 from expectations.tiers import TIERS
 
@@ -31,7 +33,8 @@ def data_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
         fixed.append(metric("classes", low=2))
     if spec.model.task == "binary":
         fixed.append(metric("positives", low=1))
-    return fixed + [limit for name in metrics if (limit := _profile_limit(name))]
+    profiled = [limit for name in metrics if (limit := _profile_limit(name))]
+    return [*fixed, *profiled, *spec.expectations.data]
 
 
 def _profile_limit(name: str) -> Expectation | None:
@@ -43,7 +46,7 @@ def _profile_limit(name: str) -> Expectation | None:
     return metric(name, high=limits[kind], severity="warning") if kind in limits else None
 
 
-def conversion_suite(spec: ReleaseSpec) -> list[Expectation]:
+def conversion_suite(spec: ReleaseSpec, _metrics: list[str]) -> list[Expectation]:
     """The exported model is the trained one: no label differs, no number by more than the tier's tolerance."""
     tolerance = TIERS[spec.risk.tier].parity_tolerance
     return [
@@ -53,12 +56,12 @@ def conversion_suite(spec: ReleaseSpec) -> list[Expectation]:
     ]
 
 
-def quality_suite(spec: ReleaseSpec) -> list[Expectation]:
+def quality_suite(spec: ReleaseSpec, _metrics: list[str]) -> list[Expectation]:
     """The declared gates, and always: better than guessing."""
     return [metric("improvement_over_baseline", low=0), *spec.expectations.quality]
 
 
-def latency_suite(spec: ReleaseSpec) -> list[Expectation]:
+def latency_suite(spec: ReleaseSpec, _metrics: list[str]) -> list[Expectation]:
     """The declared gates; without any, a mean of 100 ms and at most 5 % over 200 ms."""
     slow = {"column": "latency_ms", "max_value": SLOW_MS, "mostly": 0.95}
     default = (
@@ -70,8 +73,23 @@ def latency_suite(spec: ReleaseSpec) -> list[Expectation]:
     return list(spec.expectations.latency or default)
 
 
-def comparison_suite(spec: ReleaseSpec, drops: list[str]) -> list[Expectation]:
+def comparison_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
     """Not worse than the champion by more than the margin, and no sudden drop against any earlier version."""
-    margin = spec.comparison.margin
-    against = [metric(name, high=max(0.1, margin), severity="warning") for name in drops]
+    margin, drop = spec.comparison.margin, TIERS[spec.risk.tier].sudden_drop
+    drops = [name for name in metrics if name.startswith("drop_at_least:")]
+    against = [metric(name, high=max(drop, margin), severity="warning") for name in drops]
     return [metric("improvement", low=-margin), *against, *spec.expectations.comparison]
+
+
+SUITES: dict[str, Callable[[ReleaseSpec, list[str]], list[Expectation]]] = {
+    "data": data_suite,
+    "conversion": conversion_suite,
+    "quality": quality_suite,
+    "latency": latency_suite,
+    "comparison": comparison_suite,
+}
+
+
+def suite_of(step: str, spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
+    """What a step's evidence is held against; `metrics` are the names that it measured."""
+    return SUITES[step](spec, metrics)

@@ -10,6 +10,8 @@ class Tier:
     `strict`: a metric's whole 95 % interval must hold, not only its value.
     `min_records`: fewer test records than this and a metric is inconclusive.
     `approvals`: people who must say yes.
+    `parity_tolerance`: how far a converted number may lie from the trained one, as a share.
+    `sudden_drop`: how much worse than an earlier version a figure may be, as a share, before it is told.
     """
 
     level: int
@@ -17,6 +19,7 @@ class Tier:
     min_records: int
     approvals: int
     parity_tolerance: float = 1e-5
+    sudden_drop: float = 0.1
 
 
 TIERS = {

@@ -1,6 +1,7 @@
 """The pre-production flow: from a spec to "waits for decisions", or a stop with its reasons."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from expectations.verdicts import Finding, Outcome, worst
-from tasks import steps
+from tasks import compare, data_checks, latency, quality, steps
+from tasks.check import Check, Subject
 from tasks.job import open_job
+
+# One after the other, so that latency is undisturbed; all are asked, so that all reasons are told at once.
+QUALIFICATION = (quality.CHECK, latency.CHECK, compare.CHECK)
 
 PROGRESS = logging.getLogger("seatrial.progress")
 
@@ -29,54 +34,44 @@ def release(spec: str, store: str, as_of: str) -> dict[str, Any]:
     tell("access", f"{len({finding.expectation.split(':')[0] for finding in opened})} source(s) reached")
     if not worst(finding.outcome for finding in opened).lets_through:
         return _answer(job.release, opened, None)
-    manifest = steps.snapshot(job)
+    manifest = steps.take_snapshot(job)
     tell(
         "snapshot", f"{manifest['rows']:,} rows × {len(manifest['columns'])} columns, {manifest['content_digest'][:19]}"
     )
-    references = {"data": steps.check_data(job, manifest)}
-    findings = opened + _judge(job, references["data"], manifest)
-    packed: dict[str, Any] = {}
-    trained: dict[str, Any] = {}
+    subject = Subject(job, manifest)
+    references: dict[str, Any] = {}
+    findings = opened + _ask(data_checks.CHECK, subject, references)
     if _goes_on(findings):
-        trained = steps.train(job, manifest)
-        tell("train", f"candidate {trained['candidate'][:19]}")
-        packed = steps.convert_and_package(job, manifest, trained)
-        findings += _conversion(job, packed, manifest, references)
+        subject = replace(subject, trained=steps.make_candidate(subject))
+        tell("train", f"candidate {subject.trained['candidate'][:19]}")
+        subject = replace(subject, packed=steps.convert_and_package(subject))
+        findings += _conversion(subject, references)
     if _goes_on(findings):
-        findings += _qualify(job, manifest, trained, packed, references)
-    blobs = {**manifest["blobs"], **trained, **packed.get("blobs", {})}
-    dossier = steps.write_dossier(job, manifest, references, findings, blobs)
-    steps.record(job, manifest, packed, references, dossier, worst(finding.outcome for finding in findings))
+        findings += [finding for check in QUALIFICATION for finding in _ask(check, subject, references)]
+    blobs = {**manifest["blobs"], **subject.trained, **subject.packed.get("blobs", {})}
+    dossier = steps.write_dossier(subject, references, findings, blobs)
+    steps.record_verdict(subject, references, dossier, worst(finding.outcome for finding in findings))
     create_markdown_artifact(_table(findings), key="verdict", description=f"Verdict on {job.release}")
     tell("dossier", f"dossiers/{job.release}.html")
     return _answer(job.release, findings, dossier["dossier"])
 
 
-def _conversion(job: Any, packed: dict[str, Any], manifest: Any, references: dict[str, Any]) -> list[Finding]:
-    if "refused" in packed:
+def _conversion(subject: Subject, references: dict[str, Any]) -> list[Finding]:
+    if refused := subject.packed.get("refused"):
         remedy = "Use an estimator that converts; `seatrial check` tells in seconds."
         tell("convert", "refused")
-        return [
-            Finding("conversion", "converts", Outcome.FAILED, "critical", "an ONNX graph", packed["refused"], remedy)
-        ]
-    references["conversion"] = packed["evidence"]
-    return _judge(job, packed["evidence"], manifest)
+        return [Finding("conversion", "converts", Outcome.FAILED, "critical", "an ONNX graph", refused, remedy)]
+    references["conversion"] = subject.packed["evidence"]
+    return _judge(subject, references["conversion"])
 
 
-def _qualify(
-    job: Any, manifest: Any, trained: dict[str, Any], packed: dict[str, Any], references: dict[str, Any]
-) -> list[Finding]:
-    """All are asked, so that all reasons are told at once; one after the other, so that latency is undisturbed."""
-    references["quality"] = steps.measure_quality(job, manifest, packed)
-    findings = _judge(job, references["quality"], manifest)
-    references["latency"] = steps.measure_latency(job, manifest, trained, packed)
-    findings += _judge(job, references["latency"], manifest)
-    references["comparison"] = steps.measure_comparison(job, manifest, packed)
-    return findings + _judge(job, references["comparison"], manifest)
+def _ask(check: Check, subject: Subject, references: dict[str, Any]) -> list[Finding]:
+    references[check.step] = steps.measure(check, subject)
+    return _judge(subject, references[check.step])
 
 
-def _judge(job: Any, reference: dict[str, Any], manifest: Any) -> list[Finding]:
-    findings = steps.judged(job, reference, manifest)
+def _judge(subject: Subject, reference: dict[str, Any]) -> list[Finding]:
+    findings = steps.judged(subject, reference)
     outcome = worst(finding.outcome for finding in findings)
     tell(reference["step"], f"{outcome} ({len(findings)} expectations)")
     return findings

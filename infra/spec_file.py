@@ -113,7 +113,7 @@ def _dotted(at: Location) -> str:
 
 def _identity(spec: ReleaseSpec, path: Path) -> str:
     """Digest of the spec and of the code and candidate that it names; where the data is does not count, as-of does."""
-    named = [spec.candidate.train, *(source.function for source in spec.data.sources.values())]
+    named = [spec.candidate.train, spec.cost.function, *(source.function for source in spec.data.sources.values())]
     modules = sorted({function.split(":")[0] for function in named if function})
     code = {str(file.relative_to(path.parent)): digest_of(file.read_bytes()) for file in _code(path.parent, modules)}
     files = [spec.candidate.skops, spec.candidate.pickle]

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from expectations.errors import CannotAsk
 
 RUNNER = Path(__file__).with_name("workshop_runner.py")
@@ -24,6 +26,17 @@ def train(root: Path, function: str, frame: Path, target: str, out: Path, seed: 
 def unpickle(pickle: Path, out: Path, timeout_minutes: float) -> None:
     """Opens a scanned and trusted pickle and writes it to `out` as skops."""
     _run({"kind": "unpickle", "pickle": str(pickle), "out": str(out)}, pickle.parent, pickle.name, timeout_minutes)
+
+
+def costs(root: Path, function: str, records: pd.DataFrame, timeout_minutes: float = 10) -> list[float]:
+    """What `function(records)` says that each record costs; records hold the features, `actual` and `predicted`."""
+    with tempfile.TemporaryDirectory() as folder:
+        frame, out = Path(folder, "records.parquet"), Path(folder, "costs.parquet")
+        records.to_parquet(frame, index=False)
+        job = {"kind": "costs", "function": function, "frame": str(frame), "out": str(out)}
+        _run(job, root, function, timeout_minutes)
+        found: list[float] = pd.read_parquet(out)["cost"].tolist()
+        return found
 
 
 def table_reader(timeout_minutes: float = 60) -> Any:

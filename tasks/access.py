@@ -1,19 +1,26 @@
 """Can every source be reached, as production would reach it? Probed each time, never remembered."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from expectations.errors import Away, CannotAsk
 from expectations.records import Evidence, metric_rows
 from expectations.spec import Data
+from expectations.verdicts import Finding, Outcome
 from infra.sources import RunFunction, probe
 
 
 def measure_access(data: Data, root: Path, as_of: datetime, run_function: RunFunction) -> Evidence:
-    """One record per source and check; one metric per source, the milliseconds until its first rows."""
+    """One record per source and check; one metric per source, the milliseconds until its first rows.
+
+    `may_pass` says of a record that what is away is a server, which may come back; a file that is not there stays away.
+    """
     rows = [
-        row
+        {**row, "may_pass": source.url is not None}
         for name, source in data.sources.items()
         for row in probe(name, source, root, required_columns(data, name), as_of, run_function)
     ]
@@ -34,3 +41,18 @@ def required_columns(data: Data, name: str) -> set[str]:
         needed |= {data.target} | ({data.split.group} if data.split.group else set())
         needed |= set() if data.joins else {*data.roles, *data.ignore}
     return needed | keys
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """One per source and check. Raises CannotAsk where a source is away, Away where a server may come back."""
+    rows = evidence.records.to_dict("records")
+    if away := [row for row in rows if row["outcome"] == Outcome.ERRORED]:
+        kind = Away if all(row["may_pass"] for row in away) else CannotAsk
+        raise kind.all_of(f"{r['source']}: expected {r['expected']}, found {r['found']}. {r['remedy']}" for r in away)
+    return [_finding(row) for row in rows]
+
+
+def _finding(row: Mapping[Any, Any]) -> Finding:
+    name = f"{row['source']}: {row['check']}"
+    outcome = Outcome(row["outcome"])
+    return Finding("access", name, outcome, "critical", str(row["expected"]), str(row["found"]), str(row["remedy"]))

@@ -6,8 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from expectations.history import State
 from expectations.records import Evidence, metric_rows
-from tasks.quality import mean_of, relative_gain, with_intervals
+from infra.runtime import Scorer
+from tasks.check import TEST, Check, Subject, on_package_and_champion
+from tasks.cost import price_of
+from tasks.job import Job
+from tasks.quality import mean_of, relative_gain, score_records, with_intervals
 
 LOSSES = {
     "rmse": "squared_error",
@@ -16,6 +21,42 @@ LOSSES = {
     "error_rate": "error",
     "expected_cost": "cost",
 }
+
+
+def measure(subject: Subject) -> Evidence:
+    """Against the champion on the same records, and every earlier champion's recorded figures."""
+    job, serving = subject.job, subject.champion()
+    if serving is None:
+        reason = "no version serves yet; the gate `improvement_over_baseline` is asked instead"
+        told = {"not_applicable": reason, "label": "not applicable"}
+        return Evidence("comparison", metric_rows([]), pd.DataFrame(), told)
+    test = subject.part(TEST)
+    price = price_of(job.spec.cost, job.file.root, job.features(test))
+    scored = [
+        score_records(job.target(test), scorer.score(job.features(test)), price, job.positive)
+        for scorer in (Scorer(job.store().get_blob(serving.blobs["graph"])), subject.scorer())
+    ]
+    metric = job.spec.comparison.metric or _default_metric(scored)
+    earlier = _earlier(job, job.ledger().state(), metric)
+    margin, required = job.spec.comparison.margin, job.tier.min_records
+    found = measure_comparison(scored[0], scored[1], metric, margin, required, earlier)
+    return Evidence(found.step, found.metrics, found.records, {**found.facts, "champion": serving.id})
+
+
+CHECK = Check("comparison", measure, on_package_and_champion)
+
+
+def _default_metric(scored: list[pd.DataFrame]) -> str:
+    if "squared_error" in scored[0]:
+        return "rmse"
+    return "log_loss" if all("log_loss" in frame for frame in scored) else "error_rate"
+
+
+def _earlier(job: Job, state: State, metric: str) -> dict[str, tuple[float, float, float]]:
+    """Each earlier champion's recorded figure; the present one is compared record by record."""
+    served = [r for r in state.releases.values() if r.model == job.spec.model.name and r.status == "retired"]
+    found = {item.id: (item.body or {}).get("metrics", {}).get(metric) for item in served}
+    return {name: (values[0], values[1], values[2]) for name, values in found.items() if values and None not in values}
 
 
 def measure_comparison(
@@ -58,7 +99,9 @@ def _level(loss: "pd.Series[Any]", power: float) -> Any:
 def _drops(
     now: tuple[float, float, float], earlier: Mapping[str, tuple[float, float, float]], n: int, required: int
 ) -> list[tuple[str, float, float, float, int, int]]:
-    """How much more each earlier version's figure was worth, as a share of it; other data, so intervals add up.
+    """How much worse this figure is than each earlier version's, at least, as a share; other data, so intervals add up.
+
+    The lower end only: a drop that cannot be told from chance is no alarm.
 
     The intervals widen with the number of versions looked at (Bonferroni, normal approximation).
     """
@@ -71,7 +114,7 @@ def _drops(
             continue
         half = widen * float(np.hypot((upper - lower) / 2, (now[2] - now[1]) / 2)) / value
         drop = now[0] / value - 1
-        rows.append((f"drop:{release}", drop, drop - half, drop + half, n, required))
+        rows.append((f"drop_at_least:{release}", drop - half, np.nan, np.nan, n, required))
     return rows
 
 

@@ -7,9 +7,32 @@ import pandas as pd
 import polars as pl
 
 from expectations.records import Evidence, metric_rows
+from tasks.check import TEST, TRAIN, Check, Subject
+from tasks.job import read_data
 
 Row = tuple[str, float, float, float, int, int]
 NAN = float("nan")
+
+
+def measure(subject: Subject) -> Evidence:
+    """Against the champion's data, or the training part against the test part where nothing serves yet."""
+    job, manifest = subject.job, subject.champion_manifest()
+    if manifest:
+        old, new = read_data(job.store(), manifest), subject.data()
+    else:
+        old, new = subject.part(TRAIN), subject.part(TEST)
+    ignored = [job.spec.data.rows.event_time] if job.spec.data.rows.event_time else []
+    before, now = (pl.from_pandas(frame.drop(columns=ignored, errors="ignore")) for frame in (old, new))
+    return measure_data(before, now, job.spec.data.target, job.positive, job.spec.model.task != "regression")
+
+
+def _depends_on(subject: Subject) -> dict[str, Any]:
+    against = subject.champion_manifest()
+    content = {"data": subject.manifest["content_digest"]}
+    return {**content, "against": against["content_digest"] if against else None}
+
+
+CHECK = Check("data", measure, _depends_on)
 
 
 def measure_data(

@@ -16,9 +16,11 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from expectations.history import Release
 from expectations.records import Evidence
 from expectations.verdicts import Finding, Outcome, worst
 from tasks.dossier_plots import build_plots, metric, number
+from tasks.job import Job
 
 FORMAT = "seatrial.dossier/1"
 WORST = 20
@@ -54,6 +56,22 @@ LIMITS = (
     "Latency belongs to the machine that measured it.",
     "An expectation that nobody wrote was not judged.",
 )
+
+
+def about(job: Job, serving: Release | None, versions: Mapping[str, str], outcome: Outcome) -> dict[str, Any]:
+    """The head of the page: whose release it is, against what, and what comes next."""
+    origin = job.spec.candidate
+    waits = f"Waits for {job.approvals} decision(s)." if outcome.lets_through else "Stopped; see the reasons."
+    return {
+        "id": job.release,
+        "model": job.spec.model.name,
+        "as_of": job.as_of.isoformat(),
+        "candidate": origin.train or origin.skops or origin.pickle,
+        "champion": serving.id if serving else None,
+        "versions": dict(versions),
+        "approvals_needed": job.approvals,
+        "next_step": waits,
+    }
 
 
 def build_dossier(

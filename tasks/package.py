@@ -1,14 +1,18 @@
 """The package: the graph, what goes in and comes out, golden records, and the versions it was proven with."""
 
 import importlib.metadata
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from expectations.records import Evidence, metric_rows
+from expectations.records import Evidence, canonical_json, metric_rows
+from infra.evidence_store import put_evidence, put_json
 from infra.runtime import Scorer
+from infra.store import Store
+from tasks.convert import worst_rows
 
 PROVEN_WITH = ("onnxruntime", "onnx", "skl2onnx", "scikit-learn", "numpy", "pandas", "protobuf")
 GOLDEN = 50
@@ -17,6 +21,20 @@ GOLDEN = 50
 def versions() -> dict[str, str]:
     """Versions of what conversion and scoring depend on."""
     return {name: importlib.metadata.version(name) for name in PROVEN_WITH}
+
+
+def pack(store: Store, graph: bytes, evidence: Evidence, features: pd.DataFrame) -> dict[str, Any]:
+    """Keeps the graph with golden records of its own: `{"evidence": reference, "blobs": ..., "package": digest}`.
+
+    The records are replayed as whoever loads the package will: from their JSON, in a session of their own.
+    """
+    scorer = Scorer(graph)
+    golden = golden_records(scorer, features, list(worst_rows(evidence)))
+    again = replay(Scorer(graph), json.loads(canonical_json(golden)))
+    proven = with_golden(evidence, again, len(golden["values"]))
+    blobs = {"graph": store.put_blob(graph), "golden": put_json(store, golden)}
+    content = {**blobs, "signature": scorer.signature, "versions": versions()}
+    return {"evidence": put_evidence(store, proven), "blobs": blobs, "package": put_json(store, content)}
 
 
 def golden_records(scorer: Scorer, frame: pd.DataFrame, worst: Sequence[int]) -> dict[str, Any]:

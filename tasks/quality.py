@@ -8,8 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from expectations.records import Evidence, metric_rows
-from expectations.spec import Cost
 from infra.runtime import Predictions
+from tasks.check import TEST, TRAIN, Check, Subject, on_package
+from tasks.cost import Price, price_of
 
 Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
@@ -23,11 +24,23 @@ def weights(n: int, seed: int, resamples: int = RESAMPLES) -> Floats:
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
 
 
+def measure(subject: Subject) -> Evidence:
+    """The package on records that training never saw."""
+    job, test = subject.job, subject.part(TEST)
+    said = subject.score(test)
+    guess = guess_from(job.target(subject.part(TRAIN)), said.classes, len(test))
+    price = price_of(job.spec.cost, job.file.root, job.features(test))
+    return measure_quality(job.target(test), said, guess, price, job.positive, job.tier.min_records)
+
+
+CHECK = Check("quality", measure, on_package)
+
+
 def measure_quality(
     actual: npt.NDArray[Any],
     predicted: Predictions,
     baseline: Predictions,
-    cost: Cost,
+    price: Price,
     positive: str | None,
     required: int,
 ) -> Evidence:
@@ -35,8 +48,8 @@ def measure_quality(
 
     `actual` (n,) float64 or label strings; `baseline` what a model that only knows the training target would say.
     """
-    records = score_records(actual, predicted, cost, positive)
-    guess = score_records(actual, baseline, cost, positive)
+    records = score_records(actual, predicted, price, positive)
+    guess = score_records(actual, baseline, price, positive)
     statistics = {**_statistics(records, predicted, positive), **_money(records)}
     primary = (
         "squared_error" if not predicted.classes else "log_loss" if predicted.probabilities is not None else "error"
@@ -63,22 +76,20 @@ def with_intervals(
     return rows
 
 
-def score_records(actual: npt.NDArray[Any], predicted: Predictions, cost: Cost, positive: str | None) -> pd.DataFrame:
+def score_records(actual: npt.NDArray[Any], predicted: Predictions, price: Price, positive: str | None) -> pd.DataFrame:
     """One row per record: actual, predicted, the losses and what the error costs."""
     frame = pd.DataFrame({"actual": actual, "predicted": predicted.values})
     if not predicted.classes:
         error = frame["predicted"] - frame["actual"]
         frame["error"], frame["absolute_error"], frame["squared_error"] = error, error.abs(), error**2
-        frame["cost"] = np.where(error < 0, -error * cost.under, error * cost.over)
-        return frame.assign(perfect_cost=0.0)
+        return frame.assign(cost=price(frame["actual"], frame["predicted"]), perfect_cost=price(actual, actual))
     frame["correct"] = (frame["actual"] == frame["predicted"]).astype(float)
     frame["error"] = 1 - frame["correct"]
     if predicted.probabilities is not None:
         frame["log_loss"] = _log_loss(actual, predicted)
         if positive in predicted.classes:
             frame["probability"] = predicted.probabilities[:, predicted.classes.index(positive)]
-    frame["cost"] = _class_cost(frame["actual"], frame["predicted"], cost)
-    return frame.assign(perfect_cost=_class_cost(frame["actual"], frame["actual"], cost))
+    return frame.assign(cost=price(frame["actual"], frame["predicted"]), perfect_cost=price(actual, actual))
 
 
 def _log_loss(actual: npt.NDArray[Any], predicted: Predictions) -> Floats:
@@ -87,14 +98,6 @@ def _log_loss(actual: npt.NDArray[Any], predicted: Predictions) -> Floats:
     chosen = np.array([place.get(label, -1) for label in actual])
     held = np.where(chosen >= 0, predicted.probabilities[np.arange(len(chosen)), chosen], 0.0)
     return np.asarray(-np.log(np.clip(held, TINY, 1.0)))
-
-
-def _class_cost(actual: "pd.Series[Any]", predicted: "pd.Series[Any]", cost: Cost) -> Floats:
-    """By the matrix {actual: {predicted: cost}}, else 1 for every error."""
-    if cost.matrix is None:
-        return np.asarray(actual != predicted, dtype=np.float64)
-    matrix = cost.matrix
-    return np.array([matrix.get(a, {}).get(p, 0.0) for a, p in zip(actual, predicted, strict=True)], dtype=np.float64)
 
 
 def mean_of(values: "pd.Series[Any] | Floats") -> Statistic:

@@ -71,3 +71,10 @@ def test_the_identity_follows_the_code_that_the_candidate_imports(tmp_path):
     assert read_spec(path).digest == first
     (tmp_path / "parts.py").write_text("model = 2\n")
     assert read_spec(path).digest != first
+
+
+@pytest.mark.parametrize("shares", [[0.5, 0.1, 1.0], [0.1, 0.5], [0.1, 0.1, 1.0], []])
+def test_a_rollout_grows_and_ends_with_everybody(tmp_path, shares):
+    steps = [{"share": share} for share in shares]
+    [problem] = problems(tmp_path, GOOD + f"rollout: {{steps: {steps}}}\n")
+    assert "must grow and end at 1.0" in problem

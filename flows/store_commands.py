@@ -1,0 +1,130 @@
+"""What is kept, and what people say of it: approve, reject, status, history, verify."""
+
+import sys
+from typing import Any
+
+import click
+
+from expectations.errors import CannotAsk
+from flows.answering import (
+    DONE,
+    NO,
+    STATUS_WORDS,
+    Command,
+    answer,
+    as_json,
+    store_option,
+)
+
+
+def _decide(
+    decision: str, model: str, store_url: str, person: str, release_: str | None, comment: str, json_: bool
+) -> None:
+    from tasks.decide import decide
+    from tasks.job import open_ledger
+
+    done = decide(open_ledger(store_url), model, release_, person, decision, comment)
+    missing = done.approvals_needed - len(done.approvals)
+    said = f"{done.id} {STATUS_WORDS[done.status]}." + (f" {missing} more needed." if done.status == "waiting" else "")
+    result = {"release": done.id, "status": done.status, "approvals": list(done.approvals)}
+    answer(json_, result, f"{person}: {decision}. {said}\nNext: seatrial status {model} --store {store_url}")
+
+
+def _decision(name: str, words: str, why: str) -> click.Command:
+    """`approve` and `reject`: one command with two words."""
+
+    def decide(model: str, store_url: str, person: str, release_: str | None, comment: str, json_: bool) -> None:
+        _decide(name, model, store_url, person, release_, comment, json_)
+
+    decide.__doc__ = f"""{words}
+
+    Example: seatrial {name} ames-price --store ./store --as vera@example.com --comment "{why}"
+    """
+    for option in (
+        as_json,
+        click.option("--comment", default="", help="Why."),
+        click.option("--release", "release_", help="Which release, if several wait."),
+        click.option("--as", "person", required=True, help="Your name, as in the release spec."),
+        store_option,
+        click.argument("model"),
+    ):
+        decide = option(decide)
+    return click.command(name, cls=Command)(decide)
+
+
+approve = _decision("approve", "Say yes to the dossier of the release that waits.", "read it all")
+reject = _decision("reject", "Say no to the release that waits. One no is enough.", "too dear for old houses")
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@store_option
+@as_json
+def status(model: str, store_url: str, json_: bool) -> None:
+    """What serves, what wants to, and what waits for whom.
+
+    Example: seatrial status ames-price --store ./store
+    """
+    from tasks.job import open_ledger
+
+    state = open_ledger(store_url).state()
+    mine = [item for item in state.releases.values() if item.model == model]
+    if not mine:
+        known = ", ".join(sorted({item.model for item in state.releases.values()})) or "none"
+        raise CannotAsk(f"{model}: no such model in {store_url}. Models there: {known}.")
+    lines = [f"{item.id}  as of {item.as_of[:10]}  {STATUS_WORDS[item.status]}{_who(item)}" for item in mine]
+    value = {
+        "model": model,
+        "champion": state.models.get(model),
+        "releases": [{"id": i.id, "status": i.status} for i in mine],
+    }
+    serves = f"{model}: {state.models.get(model) or 'nothing'} serves."
+    answer(json_, value, "\n".join([serves, *lines]))
+
+
+def _who(item: Any) -> str:
+    if item.status == "waiting":
+        missing = item.approvals_needed - len(item.approvals)
+        return f": {missing} more needed, and not from {', '.join(item.developers) or 'its developers'}"
+    return f" by {item.rejected_by}" if item.rejected_by else ""
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@store_option
+@as_json
+def history(model: str, store_url: str, json_: bool) -> None:
+    """Everything that happened to a model, as the ledger has it.
+
+    Example: seatrial history ames-price --store ./store
+    """
+    from dataclasses import asdict
+
+    from tasks.job import open_ledger
+
+    records = [item for item in open_ledger(store_url).read() if item.model == model]
+    if not records:
+        raise CannotAsk(f"{model}: the ledger in {store_url} has no record of it.")
+    lines = [f"{r.seq:>5}  {r.time[:19]}  {r.kind:<16} {_record_words(r.body)}" for r in records]
+    answer(json_, [asdict(item) for item in records], "\n".join(lines))
+
+
+def _record_words(body: dict[str, Any]) -> str:
+    keys = ("release", "outcome", "person", "decision", "comment")
+    return "  ".join(str(body[key]) for key in keys if body.get(key))
+
+
+@click.command(cls=Command)
+@store_option
+@as_json
+def verify(store_url: str, json_: bool) -> None:
+    """Walk the hash chain, every signature and every blob's digest.
+
+    Example: seatrial verify --store ./store
+    """
+    from tasks.job import open_ledger
+
+    problems = open_ledger(store_url).problems()
+    sound = f"{store_url}: sound. Every record is in its place and signed, every blob is what its digest says."
+    answer(json_, {"sound": not problems, "problems": problems}, "\n".join(f"✗ {p}" for p in problems) or sound)
+    sys.exit(NO if problems else DONE)

@@ -1,0 +1,76 @@
+"""What a check is: it measures one thing about one release; a suite of expectations judges what it found."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from expectations.history import Release
+from expectations.records import Evidence
+from infra.candidates import open_skops
+from infra.evidence_store import get_json
+from infra.runtime import Predictions, Scorer
+from tasks.job import Job, Manifest, champion, read_data, read_part
+
+TRAIN, TEST = 0, 1
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked about: the frozen data, the trained candidate and its package, all by reference."""
+
+    job: Job
+    manifest: Manifest
+    trained: Mapping[str, Any] = field(default_factory=dict)
+    packed: Mapping[str, Any] = field(default_factory=dict)
+
+    def data(self) -> pd.DataFrame:
+        """Every row of the snapshot."""
+        return read_data(self.job.store(), self.manifest)
+
+    def part(self, part: int) -> pd.DataFrame:
+        """The rows of TRAIN or of TEST."""
+        return read_part(self.job.store(), self.manifest, part)
+
+    def candidate(self) -> Any:
+        """The trained estimator, its types allowed."""
+        return open_skops(self.job.store().blob_path(self.trained["candidate"]), self.job.spec.candidate.trusted_types)
+
+    def scorer(self) -> Scorer:
+        """The package, loaded as production loads it."""
+        return Scorer(self.job.store().get_blob(self.packed["blobs"]["graph"]))
+
+    def score(self, rows: pd.DataFrame) -> Predictions:
+        """What the package says of snapshot rows."""
+        return self.scorer().score(self.job.features(rows))
+
+    def champion(self) -> Release | None:
+        """The release that serves now, if any."""
+        return champion(self.job, self.job.ledger().state())
+
+    def champion_manifest(self) -> Manifest | None:
+        """What the champion was trained and tested on."""
+        serving = self.champion()
+        manifest: Manifest | None = get_json(self.job.store(), serving.blobs["manifest"]) if serving else None
+        return manifest
+
+
+@dataclass(frozen=True)
+class Check:
+    """`step` names it in the dossier; the answer is kept for as long as what it `depends_on` is the same."""
+
+    step: str
+    measure: Callable[[Subject], Evidence]
+    depends_on: Callable[[Subject], dict[str, Any]]
+
+
+def on_package(subject: Subject) -> dict[str, Any]:
+    """For checks that ask of the package alone."""
+    return {"package": subject.packed["package"]}
+
+
+def on_package_and_champion(subject: Subject) -> dict[str, Any]:
+    """For checks that ask of the package beside what serves."""
+    serving = subject.champion()
+    return {**on_package(subject), "champion": serving.id if serving else None}
