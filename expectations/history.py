@@ -1,7 +1,7 @@
 """What the ledger says: the fold over its records, and which record is legal next."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from expectations.verdicts import Outcome
@@ -22,7 +22,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Release:
-    """Where one release stands: started, waiting, stopped, approved, rejected, champion or retired."""
+    """Where one release stands: started, waiting, stopped, approved, rejected, champion or retired.
+
+    `judged_at` is the number of the record that holds its verdict, figures and blobs.
+    """
 
     id: str
     model: str
@@ -38,33 +41,41 @@ class Release:
     champion_compared: str | None = None
     approvals: tuple[str, ...] = ()
     rejected_by: str | None = None
-    body: dict[str, Any] | None = None
-
-    @property
-    def blobs(self) -> dict[str, str]:
-        """What the verdict was given on, by name."""
-        return dict((self.body or {}).get("blobs", {}))
+    judged_at: int | None = None
 
 
 @dataclass(frozen=True)
 class State:
     """The champion of each model, and every release."""
 
-    models: dict[str, str | None]
+    models: dict[str, str]
     releases: dict[str, Release]
 
-    def with_release(self, release: Release) -> "State":
-        """The state in which one release is as given."""
-        return State(self.models, {**self.releases, release.id: release})
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values; `state_from_json` is the inverse."""
+        return {"models": self.models, "releases": [asdict(release) for release in self.releases.values()]}
 
 
-def fold(records: Iterable[Record]) -> State:
-    """The state after all records; one that is not legal changes nothing."""
-    state = State({}, {})
+NOTHING_YET = State({}, {})
+
+
+def state_from_json(values: dict[str, Any]) -> State:
+    """The state that `State.as_json` gave. Raises TypeError or KeyError where it is none."""
+    lists = ("developers", "approvals")
+    releases = [Release(**{**item, **{key: tuple(item[key]) for key in lists}}) for item in values["releases"]]
+    return State(dict(values["models"]), {release.id: release for release in releases})
+
+
+def fold(records: Iterable[Record], state: State = NOTHING_YET) -> State:
+    """The state after all records that follow `state`; one that is not legal changes nothing.
+
+    Law: fold(a + b) == fold(b, fold(a)).
+    """
+    draft = State(dict(state.models), dict(state.releases))
     for record in records:
-        if refusal(state, record.kind, record.model, record.body) is None:
-            state = _APPLY.get(record.kind, _nothing)(state, record)
-    return state
+        if refusal(draft, record.kind, record.model, record.body) is None:
+            _APPLY.get(record.kind, _nothing)(draft, record)
+    return draft
 
 
 def refusal(state: State, kind: str, model: str, body: dict[str, Any]) -> str | None:
@@ -131,11 +142,15 @@ def _check_champion(state: State, release: Release) -> str | None:
     return f"{release.id} was compared with {was}, and {serving} serves now: release again with a new --as-of."
 
 
-def _nothing(state: State, _record: Record) -> State:
-    return state
+def _nothing(_draft: State, _record: Record) -> None:
+    """The record says nothing about releases."""
 
 
-def _started(state: State, record: Record) -> State:
+def _keep(draft: State, release: Release) -> None:
+    draft.releases[release.id] = release
+
+
+def _started(draft: State, record: Record) -> None:
     body = record.body
     release = Release(
         id=body["release"],
@@ -146,40 +161,40 @@ def _started(state: State, record: Record) -> State:
         approvals_needed=body["approvals_needed"],
         started_at=record.time,
     )
-    return state.with_release(release)
+    _keep(draft, release)
 
 
-def _judged(state: State, record: Record) -> State:
+def _judged(draft: State, record: Record) -> None:
     body, lets_through = record.body, Outcome(record.body["outcome"]).lets_through
     judged = replace(
-        state.releases[body["release"]],
+        draft.releases[body["release"]],
         status="waiting" if lets_through else "stopped",
         outcome=body["outcome"],
         dossier_digest=body["dossier_digest"],
         package_digest=body.get("package_digest") or "",
         champion_compared=body["champion_compared"],
         approvals_needed=body["approvals_needed"],
-        body=body,
+        judged_at=record.seq,
     )
-    return state.with_release(judged)
+    _keep(draft, judged)
 
 
-def _decided(state: State, record: Record) -> State:
-    release, person = state.releases[record.body["release"]], record.body["person"].strip()
+def _decided(draft: State, record: Record) -> None:
+    release, person = draft.releases[record.body["release"]], record.body["person"].strip()
     if record.body["decision"] == "reject":
-        return state.with_release(replace(release, status="rejected", rejected_by=person))
+        _keep(draft, replace(release, status="rejected", rejected_by=person))
+        return
     approvals = (*release.approvals, person)
     status = "approved" if len(approvals) >= release.approvals_needed else "waiting"
-    return state.with_release(replace(release, status=status, approvals=approvals))
+    _keep(draft, replace(release, status=status, approvals=approvals))
 
 
-def _promoted(state: State, record: Record) -> State:
-    release = state.releases[record.body["release"]]
-    former = state.models.get(release.model)
-    if former:
-        state = state.with_release(replace(state.releases[former], status="retired"))
-    state = state.with_release(replace(release, status="champion"))
-    return State({**state.models, release.model: release.id}, state.releases)
+def _promoted(draft: State, record: Record) -> None:
+    release = draft.releases[record.body["release"]]
+    if former := draft.models.get(release.model):
+        _keep(draft, replace(draft.releases[former], status="retired"))
+    _keep(draft, replace(release, status="champion"))
+    draft.models[release.model] = release.id
 
 
 _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -207,7 +222,7 @@ _CHECK: dict[str, Callable[[State, Release, dict[str, Any]], str | None]] = {
     "decided": _check_decided,
     "promoted": _check_promoted,
 }
-_APPLY: dict[str, Callable[[State, Record], State]] = {
+_APPLY: dict[str, Callable[[State, Record], None]] = {
     "release started": _started,
     "release judged": _judged,
     "decided": _decided,

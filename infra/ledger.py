@@ -17,7 +17,7 @@ from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from expectations.errors import CannotAsk
-from expectations.history import Record, State, fold, refusal
+from expectations.history import Record, Release, State, fold, refusal
 from expectations.records import canonical_json, digest_of
 from infra.keys import pipeline_key, remember, seen
 from infra.store import Corrupt, Missing, Store, step_answer
@@ -64,6 +64,12 @@ class Ledger:
     def state(self) -> State:
         """The fold over all records."""
         return fold(self.read())
+
+    def verdict(self, release: Release) -> dict[str, Any]:
+        """What a judged release's verdict said: its blobs and figures too."""
+        if release.judged_at is None:
+            raise CannotAsk(f"{release.id} was not judged yet: it is {release.status}.")
+        return self.read()[release.judged_at].body
 
     def append(self, expected_head: str, kind: str, model: str, body: dict[str, Any]) -> Record:
         """The record, now last, if `expected_head` was; else Conflict. Raises Refused where it is not legal."""

@@ -52,8 +52,14 @@ class Subject:
     def champion_manifest(self) -> Manifest | None:
         """What the champion was trained and tested on."""
         serving = self.champion()
-        manifest: Manifest | None = get_json(self.job.store(), serving.blobs["manifest"]) if serving else None
+        if serving is None:
+            return None
+        manifest: Manifest = get_json(self.job.store(), self.blobs_of(serving)["manifest"])
         return manifest
+
+    def blobs_of(self, release: Release) -> dict[str, str]:
+        """What a judged release's verdict was given on, by name."""
+        return dict(self.job.ledger().verdict(release)["blobs"])
 
 
 @dataclass(frozen=True)

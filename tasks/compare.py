@@ -34,7 +34,7 @@ def measure(subject: Subject) -> Evidence:
     price = price_of(job.spec.cost, job.file.root, job.features(test))
     scored = [
         score_records(job.target(test), scorer.score(job.features(test)), price, job.positive)
-        for scorer in (Scorer(job.store().get_blob(serving.blobs["graph"])), subject.scorer())
+        for scorer in (Scorer(job.store().get_blob(subject.blobs_of(serving)["graph"])), subject.scorer())
     ]
     metric = job.spec.comparison.metric or _default_metric(scored)
     earlier = _earlier(job, job.ledger().state(), metric)
@@ -55,7 +55,8 @@ def _default_metric(scored: list[pd.DataFrame]) -> str:
 def _earlier(job: Job, state: State, metric: str) -> dict[str, tuple[float, float, float]]:
     """Each earlier champion's recorded figure; the present one is compared record by record."""
     served = [r for r in state.releases.values() if r.model == job.spec.model.name and r.status == "retired"]
-    found = {item.id: (item.body or {}).get("metrics", {}).get(metric) for item in served}
+    ledger = job.ledger()
+    found = {item.id: ledger.verdict(item).get("metrics", {}).get(metric) for item in served}
     return {name: (values[0], values[1], values[2]) for name, values in found.items() if values and None not in values}
 
 

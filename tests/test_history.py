@@ -1,8 +1,10 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expectations.history import Record, State, fold, refusal
+from expectations.history import NOTHING_YET, Record, State, fold, refusal, state_from_json
 
 STARTED = {
     "release": "r1",
@@ -26,8 +28,12 @@ PROMOTED = {"release": "r1"}
 GOOD = [("release started", STARTED), ("release judged", JUDGED), ("decided", YES), ("promoted", PROMOTED)]
 
 
+def records(steps):
+    return [Record(at, "", "t", kind, "m", body, "") for at, (kind, body) in enumerate(steps)]
+
+
 def state_after(*steps):
-    return fold(Record(at, "", "t", kind, "m", body, "") for at, (kind, body) in enumerate(steps))
+    return fold(records(steps))
 
 
 def test_a_release_goes_from_started_to_champion():
@@ -113,3 +119,11 @@ def test_a_retired_champion_gives_way_to_the_next():
     assert state.models == {"m": "r2"}
     assert [state.releases[name].status for name in ("r1", "r2")] == ["retired", "champion"]
     assert state.releases["r2"].package_digest == "p1"
+
+
+@given(st.lists(st.sampled_from(GOOD), max_size=12), st.integers(0, 12))
+def test_a_state_can_be_written_down_anywhere_and_gone_on_from(steps, at):
+    everything = records(steps)
+    half = state_from_json(json.loads(json.dumps(fold(everything[:at]).as_json())))
+    assert fold(everything[at:], half) == fold(everything)
+    assert State({}, {}) == NOTHING_YET
