@@ -13,7 +13,7 @@ from securesystemslib.signer import CryptoSigner
 
 from expectations.errors import CannotAsk
 from expectations.records import canonical_json, digest_of
-from infra.store import LocalStore
+from infra.local_store import LocalStore
 
 
 def home() -> Path:
