@@ -4,10 +4,10 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO, BinaryIO, cast
+from typing import IO, cast
 
 from expectations.errors import CannotAsk
 from expectations.records import digest_of
@@ -80,7 +80,7 @@ class LocalStore:
         """See Store."""
         return str(self._path(key))
 
-    def _open(self, key: str) -> BinaryIO:
+    def _open(self, key: str) -> BufferedReader:
         try:
             return self._path(key).open("rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
