@@ -32,7 +32,7 @@ class Place:
     def url(self) -> str:
         """The place's one name, whichever way it was spelled: region and lock change nothing of what is there."""
         endpoint = f"?endpoint={quote(self.endpoint, safe=':/')}" if self.endpoint else ""
-        return self.shown("") + endpoint
+        return "/".join(part for part in (f"s3://{self.bucket}", quote(self.prefix)) if part) + endpoint
 
     def shown(self, key: str) -> str:
         """What a person calls a key's place."""

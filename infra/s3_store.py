@@ -45,10 +45,9 @@ class S3Store:
         Where an answer was lost, the one whose bytes lie there has won. For the ledger that cannot be two: a record
         holds its time and a signature, and two that are the same byte for byte say the same of the same moment.
         """
+        where = {**self._at(key), **(retention(self._lock_days) if key.startswith(LOCKED) else {})}
         with asking(self._place, f"writing {key}"):
-            where = self._at(key)
-            lock = retention(self._lock_days) if key.startswith(LOCKED) else {}
-            return put(self._client, {**where, **lock}, data, partial(self._lies, key, data))
+            return put(self._client, where, data, partial(self._lies, key, data))
 
     def get(self, key: str) -> bytes:
         """See Store."""
@@ -91,7 +90,8 @@ class S3Store:
 
     @cached_property
     def _lock_days(self) -> int:
-        return lock_days(self._client, self._place)
+        with asking(self._place, "asking whether the bucket has an object lock"):
+            return lock_days(self._client, self._place)
 
     def _lies(self, key: str, data: bytes) -> bool | None:
         """Whether these bytes lie under the key; None where nothing does."""

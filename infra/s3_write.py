@@ -64,7 +64,7 @@ def put_blob(client: Any, place: Place, data: bytes | Path) -> str:
     """The digest of bytes, or of a file's, that now lie where it says. Content that is there is not sent again."""
     with data.open("rb") if isinstance(data, Path) else io.BytesIO(data) as source:
         digest = f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
-        size = source.tell()
+        size = source.seek(0, io.SEEK_END)
         source.seek(0)
         where = {"Bucket": place.bucket, "Key": place.key(blob_key(digest))}
         look = partial(_lies, client, where, digest, size)
