@@ -13,7 +13,7 @@ from securesystemslib.signer import CryptoSigner
 
 from expectations.errors import CannotAsk
 from expectations.records import canonical_json, digest_of
-from infra.store import LocalStore
+from infra.local_store import LocalStore
 
 
 def home() -> Path:
@@ -72,4 +72,5 @@ def _make_private(folder: Path) -> None:
 
 def _seen_path(home: Path, store_url: str) -> Path:
     # By place, not by content: that is how another ledger in the same place is found.
-    return home / "stores" / f"{digest_of(str(Path(store_url).resolve()).encode())[7:23]}.json"
+    place = store_url if "://" in store_url else str(Path(store_url).resolve())
+    return home / "stores" / f"{digest_of(place.encode())[7:23]}.json"

@@ -103,7 +103,7 @@ class Ledger:
         records = self._walk(found)
         kept = {f"sha256:{key.rsplit('/', 1)[1]}" for key in self._store.keys("blobs/sha256/")}
         for digest in sorted(kept):
-            found += _trouble(f"blob {digest}", partial(self._store.blob_path, digest))
+            found += _trouble(f"blob {digest}", partial(self._store.check_blob, digest))
         for record in records:
             lost = {name: digest for name, digest in _blobs(record.body) if digest not in kept}
             found += [f"record {record.seq}: its blob {name} is gone: {digest}." for name, digest in lost.items()]

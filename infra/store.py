@@ -1,14 +1,9 @@
 """Where everything is kept: a few primitives, and what is built from them."""
 
-import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from io import BytesIO
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO, Any, Protocol, cast
+from typing import Any, Protocol
 
 from expectations.errors import CannotAsk
 from expectations.records import canonical_json, digest_of
@@ -26,7 +21,11 @@ class Corrupt(CannotAsk):
 
 
 class Store(Protocol):
-    """One directory or bucket. Nothing is changed in place: keys are written once, blobs lie by their content."""
+    """One directory or bucket. Nothing is changed in place: keys are written once, blobs lie by their content.
+
+    Every method that takes a key raises CannotAsk for what is no key (`check_key`). No key is also the folder of
+    another. A store that is away, or that refuses, is a CannotAsk too.
+    """
 
     url: str
 
@@ -35,6 +34,9 @@ class Store(Protocol):
 
     def get(self, key: str) -> bytes:
         """The bytes under a key. Raises Missing."""
+
+    def get_range(self, key: str, start: int, end: int) -> bytes:
+        """The bytes from `start` up to `end`, 0 ≤ start < end, as far as there are any. Raises Missing."""
 
     def keys(self, prefix: str) -> list[str]:
         """All keys that begin so, sorted."""
@@ -46,110 +48,35 @@ class Store(Protocol):
         """The bytes of a digest, checked. Raises Missing or Corrupt."""
 
     def blob_path(self, digest: str) -> Path:
-        """A local file with the blob's bytes, checked."""
+        """A local file with the blob's bytes, checked. Raises Missing or Corrupt."""
+
+    def check_blob(self, digest: str) -> None:
+        """Reads what the store itself has, never a local copy of it. Raises Missing or Corrupt."""
+
+    def place(self, key: str) -> str:
+        """Where a person finds a key: a path, or a URL without the rest that says how to reach it."""
 
 
-class LocalStore:
-    """A directory. A write is a temporary file, fsync, link, fsync of the folder: a link never replaces anything."""
+def check_key(key: str) -> str:
+    """The same key, if every store can keep it; else CannotAsk.
 
-    def __init__(self, root: Path) -> None:
-        self.url, self._root = str(root), root
-
-    def put_if_absent(self, key: str, data: bytes) -> bool:
-        """See Store."""
-        path = self._path(key)
-        if path.exists():
-            return False
-        with _temporary(path.parent) as file:
-            file.write(data)
-            return _link(file, path)
-
-    def get(self, key: str) -> bytes:
-        """See Store."""
-        try:
-            return self._path(key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise Missing(key) from None
-
-    def keys(self, prefix: str) -> list[str]:
-        """See Store."""
-        # Only the folder that the prefix names is walked: a read of the ledger does not list every blob.
-        paths = self._path(prefix.rpartition("/")[0]).rglob("*")
-        found = (path for path in paths if path.is_file() and not path.name.startswith(WRITING))
-        return sorted(key for path in found if (key := path.relative_to(self._root).as_posix()).startswith(prefix))
-
-    def put_blob(self, data: bytes | Path) -> str:
-        """See Store. A file is read once, in chunks: the digest is of what was written, even if the file changes."""
-        source = data.open("rb") if isinstance(data, Path) else BytesIO(data)
-        digest = hashlib.sha256()
-        with source, _temporary(self._root / "blobs") as file:
-            while chunk := source.read(CHUNK):
-                digest.update(chunk)
-                file.write(chunk)
-            name = f"sha256:{digest.hexdigest()}"
-            _link(file, self._path(blob_key(name)))
-        return name
-
-    def get_blob(self, digest: str) -> bytes:
-        """See Store."""
-        data = self.get(blob_key(digest))
-        if digest_of(data) != digest:
-            raise Corrupt(f"blob {digest}: expected that content, found {digest_of(data)}. Bring it back from a copy.")
-        return data
-
-    def blob_path(self, digest: str) -> Path:
-        """See Store."""
-        path = self._path(blob_key(digest))
-        if not path.is_file():
-            raise Missing(digest)
-        with path.open("rb") as file:
-            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-        if found != digest:
-            raise Corrupt(f"blob {digest}: expected that content, found {found}. Bring it back from a copy.")
-        return path
-
-    def _path(self, key: str) -> Path:
-        path = self._root / key
-        if ".." in Path(key).parts or Path(key).is_absolute():
-            raise CannotAsk(f"{key!r} is no key of a store.")
-        return path
+    It is names with slashes between: none is empty, `.` or `..`, or over 255 bytes; together they are at most 900
+    bytes, so that a bucket's prefix has room. Nothing in it is a control character, or a backslash, which some S3
+    servers take for a slash.
+    """
+    parts = key.split("/")
+    odd = any(ord(character) < 32 or character in "\\\x7f" or "\ud800" <= character <= "\udfff" for character in key)
+    if odd or any(part in ("", ".", "..") or part.startswith(WRITING) for part in parts):
+        raise CannotAsk(f"{key!r} is no key of a store.")
+    if len(key.encode()) > 900 or any(len(part.encode()) > 255 for part in parts):
+        raise CannotAsk(f"{key[:40]!r}… is no key of a store: a name is at most 255 bytes long, all of them 900.")
+    return key
 
 
-@contextmanager
-def _temporary(folder: Path) -> Iterator[IO[bytes]]:
-    """A file that no one else sees and that is gone afterwards; `_link` keeps its content."""
-    _make(folder)
-    with NamedTemporaryFile(prefix=WRITING, dir=folder) as file:
-        yield cast(IO[bytes], file)
-
-
-def _link(file: IO[bytes], path: Path) -> bool:
-    """The file's bytes at `path`, safe on disk; False where something is there already."""
-    file.flush()
-    os.fsync(file.fileno())
-    _make(path.parent)
-    try:
-        os.link(file.name, path)
-    except FileExistsError:
-        return False
-    _sync(path.parent)
-    return True
-
-
-def _make(folder: Path) -> None:
-    """The folder and those above it, each safe on disk: a file is only as durable as the folders that name it."""
-    if not folder.is_dir():
-        _make(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def expect_digest(digest: str, found: str) -> None:
+    """Raises Corrupt where a blob's content has another digest than its name says."""
+    if found != digest:
+        raise Corrupt(f"blob {digest}: expected that content, found {found}. Bring it back from a copy.")
 
 
 def blob_key(digest: str) -> str:
@@ -159,11 +86,17 @@ def blob_key(digest: str) -> str:
 
 
 def open_store(url: str) -> Store:
-    """The store at a URL: a local directory. Raises CannotAsk for anything else."""
+    """The store at a URL: a local directory, or `s3://bucket/prefix`. Raises CannotAsk for anything else."""
+    # Imported when asked for: the kinds of store know the protocol, and boto3 is slow to import.
     if url.startswith("s3://"):
-        raise CannotAsk(f"{url}: S3 stores are not available yet. Name a local directory with --store.")
+        from infra.s3_store import S3Store
+
+        return S3Store.at(url)
     if "://" in url:
-        raise CannotAsk(f"{url}: expected a local directory; stores of this kind are not there yet.")
+        # The rest is not repeated: it may hold a password.
+        raise CannotAsk(f"{url.split('://')[0]}://…: expected a local directory or s3://bucket/prefix.")
+    from infra.local_store import LocalStore
+
     path = Path(url)
     if path.exists() and not path.is_dir():
         raise CannotAsk(f"{url}: expected a directory, found a file. Name another place with --store.")

@@ -5,11 +5,16 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import seaweed
+from fault_proxy import between
 from hypothesis import HealthCheck, settings
+
+from infra.store import open_store
 
 # The first text that hypothesis draws builds its tables for seconds: slow is no finding on a busy machine.
 settings.register_profile("seatrial", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -44,6 +49,46 @@ def _wait_until_healthy(url, server):
         except OSError:
             time.sleep(0.1)
     pytest.fail("the Prefect server did not answer within two minutes")
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory):
+    """A real S3 server with the buckets `plain` and `locked`. Tests that use it are of the xdist group `s3`."""
+    with seaweed.serve(tmp_path_factory.mktemp("seaweed")) as url:
+        yield url
+
+
+@pytest.fixture
+def s3_account(tmp_path, monkeypatch):
+    """This test is an account of its own, with the right credentials and nothing else of AWS."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    home = {"SEATRIAL_HOME": str(tmp_path / "home")}
+    for name, value in {**seaweed.CREDENTIALS, **seaweed.NOTHING_ELSE, **home}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def s3_url(s3_server, s3_account):
+    """A store URL in which nothing is yet."""
+    return f"s3://plain/{uuid.uuid4()}?endpoint={s3_server}"
+
+
+@pytest.fixture
+def proxy(s3_server):
+    """A way to the S3 server on which things go wrong as ordered."""
+    with between(s3_server) as way:
+        yield way
+
+
+@pytest.fixture
+def faulty_store(proxy, s3_account, monkeypatch):
+    """An S3 store behind the proxy; nothing is waited for long."""
+    monkeypatch.setattr("infra.s3_write.PAUSES", (0.01, 0.01, 0.01))
+    monkeypatch.setattr("infra.s3_store.PAUSES", (0.01, 0.01, 0.01))
+    monkeypatch.setattr("infra.s3_place.READ_SECONDS", 1)
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
+    return open_store(f"s3://plain/{uuid.uuid4()}?endpoint={proxy.url}")
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import pytest
 
 from expectations.errors import CannotAsk
 from expectations.records import digest_of
-from infra.store import CHUNK, Corrupt, LocalStore, Missing, blob_key, once, open_store
+from infra.local_store import LocalStore
+from infra.store import CHUNK, Corrupt, Missing, blob_key, once, open_store
 
 
 def test_of_many_writers_of_one_key_one_wins(tmp_path):
@@ -57,11 +58,6 @@ def test_a_file_or_an_unknown_kind_is_no_store(tmp_path):
     for url in (str(tmp_path / "file"), "ftp://host/x"):
         with pytest.raises(CannotAsk):
             open_store(url)
-
-
-def test_an_s3_store_is_not_available_yet():
-    with pytest.raises(CannotAsk, match="S3 stores are not available yet"):
-        open_store("s3://bucket/x")
 
 
 def test_what_a_killed_writer_leaves_is_never_a_key(tmp_path):

@@ -1,0 +1,130 @@
+"""A store in a directory."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader, BytesIO
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, cast
+
+from expectations.errors import CannotAsk
+from expectations.records import digest_of
+from infra.store import CHUNK, WRITING, Missing, blob_key, check_key, expect_digest
+
+
+class LocalStore:
+    """A directory. A write is a temporary file, fsync, link, fsync of the folder: a link never replaces anything."""
+
+    def __init__(self, root: Path) -> None:
+        self.url, self._root = str(root), root
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """See Store."""
+        path = self._path(key)
+        if path.exists():
+            return False
+        with temporary(path.parent) as file:
+            file.write(data)
+            return link(file, path)
+
+    def get(self, key: str) -> bytes:
+        """See Store."""
+        with self._open(key) as file:
+            return file.read()
+
+    def get_range(self, key: str, start: int, end: int) -> bytes:
+        """See Store."""
+        with self._open(key) as file:
+            file.seek(start)
+            return file.read(end - start)
+
+    def keys(self, prefix: str) -> list[str]:
+        """See Store."""
+        # Only the folder that the prefix names is walked: a read of the ledger does not list every blob.
+        folder = prefix.rpartition("/")[0]
+        paths = (self._path(folder) if folder else self._root).rglob("*")
+        found = (path for path in paths if path.is_file() and not path.name.startswith(WRITING))
+        return sorted(key for path in found if (key := path.relative_to(self._root).as_posix()).startswith(prefix))
+
+    def put_blob(self, data: bytes | Path) -> str:
+        """See Store. A file is read once, in chunks: the digest is of what was written, even if the file changes."""
+        source = data.open("rb") if isinstance(data, Path) else BytesIO(data)
+        digest = hashlib.sha256()
+        with source, temporary(self._root / "blobs") as file:
+            while chunk := source.read(CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+            name = f"sha256:{digest.hexdigest()}"
+            link(file, self._path(blob_key(name)))
+        return name
+
+    def get_blob(self, digest: str) -> bytes:
+        """See Store."""
+        data = self.get(blob_key(digest))
+        expect_digest(digest, digest_of(data))
+        return data
+
+    def blob_path(self, digest: str) -> Path:
+        """See Store."""
+        with self._open(blob_key(digest)) as file:
+            expect_digest(digest, f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")
+        return self._path(blob_key(digest))
+
+    def check_blob(self, digest: str) -> None:
+        """See Store."""
+        self.blob_path(digest)
+
+    def place(self, key: str) -> str:
+        """See Store."""
+        return str(self._path(key))
+
+    def _open(self, key: str) -> BufferedReader:
+        try:
+            return self._path(key).open("rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise Missing(key) from None
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+
+@contextmanager
+def temporary(folder: Path) -> Iterator[IO[bytes]]:
+    """A file that no one else sees and that is gone afterwards; `link` keeps its content."""
+    _make(folder)
+    with NamedTemporaryFile(prefix=WRITING, dir=folder) as file:
+        yield cast(IO[bytes], file)
+
+
+def link(file: IO[bytes], path: Path) -> bool:
+    """The file's bytes at `path`, safe on disk; False where something is there already."""
+    file.flush()
+    os.fsync(file.fileno())
+    _make(path.parent)
+    try:
+        os.link(file.name, path)
+    except FileExistsError:
+        return False
+    _sync(path.parent)
+    return True
+
+
+def _make(folder: Path) -> None:
+    """The folder and those above it, each safe on disk: a file is only as durable as the folders that name it."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileExistsError:
+            raise CannotAsk(f"{folder}: expected a folder, found a file. Name another place.") from None
+        _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
