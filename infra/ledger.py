@@ -4,28 +4,25 @@ This account's home remembers, outside the store, which ledger it opened and the
 replaced ledger and a cut tail are found.
 """
 
-import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from expectations.errors import CannotAsk
-from expectations.history import Record, Release, State, fold, refusal
-from expectations.records import canonical_json, digest_of
+from expectations.history import NOTHING_YET, Record, Release, State, fold, refusal
+from expectations.records import digest_of
+from infra.audit import troubles
+from infra.envelopes import GENESIS, Unsound, key_of, named_key, public_part, record_key, sign, sound
 from infra.keys import pipeline_key, remember, seen
-from infra.store import Corrupt, Missing, Store, step_answer
+from infra.store import Missing, Store
 
-PAYLOAD_TYPE = "application/vnd.seatrial.record+json"
-GENESIS = "store opened"
 NONE_BEFORE = "sha256:" + "0" * 64
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 Decision = tuple[str, str, dict[str, Any]]
 
 
@@ -37,12 +34,25 @@ class Tampered(CannotAsk):
     """The ledger is not what was written."""
 
 
-class Unsound(Exception):
-    """One record is not what was written, in a sentence."""
-
-
 class Refused(CannotAsk):
     """The record would not be legal now."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Records that were verified, from the first on, and what they add up to."""
+
+    records: tuple[Record, ...] = ()
+    state: State = NOTHING_YET
+
+    @property
+    def head(self) -> str:
+        """The digest of the last."""
+        return self.records[-1].digest if self.records else NONE_BEFORE
+
+    def followed_by(self, records: Sequence[Record]) -> "Known":
+        """With some more at its end."""
+        return Known((*self.records, *records), fold(records, self.state))
 
 
 class Ledger:
@@ -50,15 +60,15 @@ class Ledger:
 
     def __init__(self, store: Store, home: Path) -> None:
         self._store, self._home = store, home
+        self._known = Known()
 
     def read(self) -> list[Record]:
-        """All records, in order. Raises Tampered at the first that is not as it was written."""
+        """All records, in order, each looked at anew. Raises Tampered where one is not as it was written."""
         problems: list[str] = []
         records = self._walk(problems)
         if problems:
             raise Tampered.all_of(problems)
-        if records:
-            self._remember(records[-1], records[0].body["public_key"])
+        self._keep(Known().followed_by(records))
         return records
 
     def state(self) -> State:
@@ -73,43 +83,76 @@ class Ledger:
 
     def append(self, expected_head: str, kind: str, model: str, body: dict[str, Any]) -> Record:
         """The record, now last, if `expected_head` was; else Conflict. Raises Refused where it is not legal."""
-        records = self.read() or [self._open()]
-        # The head first: whoever decided on an older state is to decide again, not to be told that it is illegal.
-        if records[-1].digest != expected_head:
-            raise Conflict(expected_head)
-        reason = "a store is opened once." if kind == GENESIS else refusal(fold(records), kind, model, body)
-        if reason is not None:
-            raise Refused(reason)
-        return self._write(len(records), expected_head, kind, model, body)
+        return self._append(self._read_on(), expected_head, kind, model, body)
 
     def decide_and_append(self, decide: Callable[[State], Decision | None]) -> Record | None:
-        """Appends what `decide` says of the present state; on a conflict it reads and decides again."""
+        """Appends what `decide` says of the present state; on a conflict it reads on and decides again."""
+        lost = ""
         while True:
-            records = self.read()
-            if not records:
-                self._open()
-                continue
-            decision = decide(fold(records))
+            known = self._read_on()
+            if known.head == lost:
+                raise CannotAsk(f"{record_key(len(known.records))}: expected a record that another wrote, found none.")
+            decision = decide(known.state)
             if decision is None:
                 return None
             try:
-                return self.append(records[-1].digest, *decision)
+                return self._append(known, known.head, *decision)
             except Conflict:
-                continue
+                lost = known.head
+
+    def _append(self, known: Known, expected_head: str, kind: str, model: str, body: dict[str, Any]) -> Record:
+        # The head first: whoever decided on an older state is to decide again, not to be told that it is illegal.
+        if known.head != expected_head:
+            raise Conflict(expected_head)
+        reason = "a store is opened once." if kind == GENESIS else refusal(known.state, kind, model, body)
+        if reason is not None:
+            raise Refused(reason)
+        record = self._write(len(known.records), expected_head, kind, model, body)
+        self._known = known.followed_by([record])
+        return record
+
+    def _read_on(self) -> Known:
+        """What is known and the records after it, at least the first; of the known ones the last is looked at again.
+
+        An append needs no more, since it names the last by its digest; `read` and `problems` look at all.
+        """
+        # Before the records: what is pinned later may have been written after they were read.
+        pinned, known, problems = seen(self._home, self._store.url), self._known, list[str]()
+        try:
+            known = known.followed_by(list(self._following(known.records)))
+            _up_to(known.records, pinned, problems)
+        except Unsound as error:
+            problems.append(str(error))
+        if not problems:
+            return self._keep(known)
+        # Whatever it is, to look at everything tells it best.
+        if not self.read():
+            self._open()
+            self.read()
+        return self._known
+
+    def _following(self, known: tuple[Record, ...]) -> Iterator[Record]:
+        """The records after those, found without a listing. Raises Unsound where they do not go on from there."""
+        if not known or digest_of(self._data(record_key(known[-1].seq))) != known[-1].digest:
+            raise Unsound("ledger: nothing is known to go on from.")
+        last, trusted = known[-1], key_of(known[0].body["public_key"])
+        with suppress(Missing):
+            while True:
+                data = self._store.get(record_key(last.seq + 1))
+                last = sound(data, last.seq + 1, last.digest, trusted)
+                yield last
+
+    def _keep(self, known: Known) -> Known:
+        if known.records and known.head != self._known.head:
+            self._remember(known.records[-1], known.records[0].body["public_key"])
+        self._known = known
+        return known
 
     def problems(self) -> list[str]:
         """Everything that is not as it was written: records, signatures, steps, blobs. Empty where all is sound."""
         found: list[str] = []
         records = self._walk(found)
-        kept = {f"sha256:{key.rsplit('/', 1)[1]}" for key in self._store.keys("blobs/sha256/")}
-        for digest in sorted(kept):
-            found += _trouble(f"blob {digest}", partial(self._store.check_blob, digest))
-        for record in records:
-            lost = {name: digest for name, digest in _blobs(record.body) if digest not in kept}
-            found += [f"record {record.seq}: its blob {name} is gone: {digest}." for name, digest in lost.items()]
-        for key in self._store.keys("steps/"):
-            found += _trouble(key, partial(step_answer, self._store, key))
-        return found
+        return found + troubles(self._store, records)
 
     def _walk(self, problems: list[str]) -> list[Record]:
         """The sound records, in order; every other one is a sentence in `problems`."""
@@ -119,7 +162,7 @@ class Ledger:
         keys = self._store.keys("ledger/")
         trusted = self._trusted(keys, pinned, problems)
         before = NONE_BEFORE
-        for at, key in enumerate(keys):
+        for at, (key, data) in enumerate(zip(keys, self._all(keys), strict=True)):
             if trusted is None:
                 break
             if key != record_key(at):
@@ -127,13 +170,19 @@ class Ledger:
                     f"ledger: expected record {at}, found {key}: one was removed. Bring it back from a copy."
                 )
                 break
-            data = self._data(key)
             try:
-                records.append(_sound(data, at, before, trusted))
+                records.append(sound(data, at, before, trusted))
             except Unsound as error:
                 problems.append(str(error))
             before = digest_of(data)
-        return records if problems or not pinned else _up_to(records, pinned, problems)
+        if not problems:
+            _up_to(records, pinned, problems)
+        return records
+
+    def _all(self, keys: list[str]) -> Iterator[bytes]:
+        # Side by side: from a server far away each takes a while.
+        with ThreadPoolExecutor(16) as pool:
+            yield from pool.map(self._data, keys)
 
     def _data(self, key: str) -> bytes:
         try:
@@ -148,7 +197,7 @@ class Ledger:
                 problems.append(f"ledger: expected {pinned['seq'] + 1} records, found none: it was emptied.")
             return None
         try:
-            return _key(pinned["public_key"] if pinned else _named_key(self._data(keys[0])))
+            return key_of(pinned["public_key"] if pinned else named_key(self._data(keys[0])))
         except (ValueError, KeyError, TypeError):
             problems.append(f"record 0: expected {GENESIS!r} with a key to trust, found something else.")
             return None
@@ -158,7 +207,7 @@ class Ledger:
         remember(self._home, self._store.url, value)
 
     def _open(self) -> Record:
-        public = _public(pipeline_key(self._home))
+        public = public_part(pipeline_key(self._home))
         try:
             return self._write(0, NONE_BEFORE, GENESIS, "", {"keyid": public["keyid"], "public_key": public})
         except Conflict:
@@ -176,14 +225,12 @@ class Ledger:
             "body": body,
         }
         signer = self._signer()
-        envelope = Envelope(canonical_json(content), PAYLOAD_TYPE, {})
-        envelope.sign(signer)
-        data = canonical_json(envelope.to_dict())
+        data = sign(content, signer)
         if not self._store.put_if_absent(record_key(seq), data):
             raise Conflict(previous)
         record = Record(**content, digest=digest_of(data))
         # At once: a record that is cut off before anybody read it is found too.
-        self._remember(record, _public(signer))
+        self._remember(record, public_part(signer))
         return record
 
     def _signer(self) -> CryptoSigner:
@@ -196,80 +243,13 @@ class Ledger:
         return signer
 
 
-def _public(signer: CryptoSigner) -> dict[str, Any]:
-    return {**signer.public_key.to_dict(), "keyid": signer.public_key.keyid}
-
-
-def _key(public: dict[str, Any]) -> SSlibKey:
-    fields = {**public, "keyval": dict(public["keyval"])}
-    return SSlibKey.from_dict(fields.pop("keyid"), fields)
-
-
-def _named_key(genesis: bytes) -> dict[str, Any]:
-    """The key that a first record names. Raises ValueError, KeyError or TypeError where it names none."""
-    content = json.loads(Envelope.from_dict(json.loads(genesis)).payload)
-    if content["kind"] != GENESIS:
-        raise ValueError(content["kind"])
-    public: dict[str, Any] = content["body"]["public_key"]
-    return public
-
-
-def record_key(seq: int) -> str:
-    """Where a record lies."""
-    return f"ledger/{seq:012d}.json"
-
-
-def _sound(data: bytes, at: int, before: str, trusted: SSlibKey) -> Record:
-    """The record in an envelope's bytes, if it is what was signed and stands where it stood; else Unsound."""
-    try:
-        record = _signed(data, trusted)
-    except (VerificationError, ValueError, KeyError, TypeError) as error:
-        found = type(error).__name__
-        raise Unsound(f"record {at}: its signature does not hold: changed, or written by another ({found}).") from None
-    if record.seq != at or record.previous != before:
-        found = f"found record {record.seq}, which follows {record.previous[:19]}"
-        raise Unsound(f"record {at}: expected it to follow {before[:19]}, {found}: changed, or order changed.")
-    return record
-
-
-def _signed(data: bytes, trusted: SSlibKey) -> Record:
-    envelope = Envelope.from_dict(json.loads(data))
-    # The same key may sign other things, and only one text of an envelope has the digest that the next record names.
-    if envelope.payload_type != PAYLOAD_TYPE or canonical_json(envelope.to_dict()) != data:
-        raise ValueError("not the envelope that was written")
-    envelope.verify([trusted], 1)
-    return Record(**json.loads(envelope.payload), digest=digest_of(data))
-
-
-def _up_to(records: list[Record], pinned: dict[str, Any], problems: list[str]) -> list[Record]:
-    """The same records; a problem if the one that this account saw last is not among them."""
+def _up_to(records: Sequence[Record], pinned: dict[str, Any] | None, problems: list[str]) -> None:
+    """A problem if the record that this account saw last is not among them."""
+    if pinned is None:
+        return
     seq, digest = pinned["seq"], pinned["digest"]
     if seq >= len(records):
         problems.append(f"ledger: expected at least {seq + 1} records, found {len(records)}: its end was cut off.")
     elif records[seq].digest != digest:
         found = records[seq].digest[:19]
         problems.append(f"record {seq}: expected {digest[:19]}, which was seen before, found {found}.")
-    return records
-
-
-def _trouble(name: str, look: Callable[[], object]) -> list[str]:
-    try:
-        look()
-    except Corrupt as error:
-        return list(error.problems)
-    except Missing:
-        return [f"{name}: expected it where its name says, found nothing there. Bring it back from a copy."]
-    return []
-
-
-def _blobs(value: Any) -> Iterator[tuple[str, str]]:
-    """Each (name, digest) under a key `blobs`, however deep."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _blobs(item)
-    if isinstance(value, dict):
-        named = value.get("blobs")
-        if isinstance(named, dict):
-            yield from ((k, v) for k, v in named.items() if isinstance(v, str) and DIGEST.fullmatch(v))
-        for item in value.values():
-            yield from _blobs(item)
