@@ -1,4 +1,4 @@
-"""One record of the ledger as it lies in the store: a signed DSSE envelope that names the digest of the one before."""
+"""What the pipeline signs, as it lies in the store: DSSE envelopes of records, checkpoints and the answers of steps."""
 
 import json
 from typing import Any
@@ -10,7 +10,8 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 from expectations.history import Record
 from expectations.records import canonical_json, digest_of
 
-PAYLOAD_TYPE = "application/vnd.seatrial.record+json"
+PAYLOAD_TYPE = "application/vnd.seatrial.{}+json"
+RECORD, CHECKPOINT, ANSWER = "record", "checkpoint", "answer"
 GENESIS = "store opened"
 
 
@@ -18,11 +19,26 @@ class Unsound(Exception):
     """One record is not what was written, in a sentence."""
 
 
-def sign(content: dict[str, Any], signer: CryptoSigner) -> bytes:
-    """The one text of a record's signed envelope."""
-    envelope = Envelope(canonical_json(content), PAYLOAD_TYPE, {})
+def sign(content: dict[str, Any], kind: str, signer: CryptoSigner) -> bytes:
+    """The one text of a signed envelope; `kind` is part of what is signed."""
+    envelope = Envelope(canonical_json(content), PAYLOAD_TYPE.format(kind), {})
     envelope.sign(signer)
     return canonical_json(envelope.to_dict())
+
+
+def signed(data: bytes, kind: str, trusted: SSlibKey) -> dict[str, Any]:
+    """The content of an envelope of this kind. Raises Unsound where it is not what that key signed."""
+    try:
+        envelope = Envelope.from_dict(json.loads(data))
+        # One key signs all kinds, and only one text of an envelope has the digest that the next record names.
+        if envelope.payload_type != PAYLOAD_TYPE.format(kind) or canonical_json(envelope.to_dict()) != data:
+            raise ValueError("not the envelope that was written")
+        envelope.verify([trusted], 1)
+        content: dict[str, Any] = json.loads(envelope.payload)
+        return content
+    except (VerificationError, ValueError, KeyError, TypeError) as error:
+        found = type(error).__name__
+        raise Unsound(f"its signature does not hold: changed, or written by another ({found}).") from None
 
 
 def public_part(signer: CryptoSigner) -> dict[str, Any]:
@@ -53,20 +69,10 @@ def record_key(seq: int) -> str:
 def sound(data: bytes, at: int, before: str, trusted: SSlibKey) -> Record:
     """The record in an envelope's bytes, if it is what was signed and stands where it stood; else Unsound."""
     try:
-        record = _signed(data, trusted)
-    except (VerificationError, ValueError, KeyError, TypeError) as error:
-        found = type(error).__name__
-        raise Unsound(f"record {at}: its signature does not hold: changed, or written by another ({found}).") from None
+        record = Record(**signed(data, RECORD, trusted), digest=digest_of(data))
+    except Unsound as error:
+        raise Unsound(f"record {at}: {error}") from None
     if record.seq != at or record.previous != before:
         found = f"found record {record.seq}, which follows {record.previous[:19]}"
         raise Unsound(f"record {at}: expected it to follow {before[:19]}, {found}: changed, or order changed.")
     return record
-
-
-def _signed(data: bytes, trusted: SSlibKey) -> Record:
-    envelope = Envelope.from_dict(json.loads(data))
-    # The same key may sign other things, and only one text of an envelope has the digest that the next record names.
-    if envelope.payload_type != PAYLOAD_TYPE or canonical_json(envelope.to_dict()) != data:
-        raise ValueError("not the envelope that was written")
-    envelope.verify([trusted], 1)
-    return Record(**json.loads(envelope.payload), digest=digest_of(data))

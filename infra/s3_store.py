@@ -60,10 +60,10 @@ class S3Store:
         except OutOfRange:
             return b""
 
-    def keys(self, prefix: str) -> list[str]:
+    def keys(self, prefix: str, after: str = "") -> list[str]:
         """See Store. A request for each thousand keys."""
         with asking(self._place, f"listing {prefix}*"):
-            return sorted(self._listed(prefix))
+            return sorted(self._listed(prefix, after))
 
     def put_blob(self, data: bytes | Path) -> str:
         """See Store. A file is read twice, for its digest and to be sent. Raises CannotAsk if it changes between."""
@@ -103,11 +103,12 @@ class S3Store:
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self._place.bucket, "Key": self._place.key(check_key(key))}
 
-    def _listed(self, prefix: str) -> Iterator[str]:
+    def _listed(self, prefix: str, after: str) -> Iterator[str]:
         own = self._place.key("")
         pages = self._client.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=self._place.bucket, Prefix=own + prefix):
-            yield from (item["Key"][len(own) :] for item in page.get("Contents", []))
+        for page in pages.paginate(Bucket=self._place.bucket, Prefix=own + prefix, StartAfter=own + after):
+            found = (item["Key"][len(own) :] for item in page.get("Contents", []))
+            yield from (key for key in found if key > after)
 
     def _read(self, key: str, take: Callable[[Any], T], **more: str) -> T:
         """What `take` makes of the object's body; anew, from the first byte, where it is cut or damaged on its way."""

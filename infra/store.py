@@ -1,12 +1,9 @@
 """Where everything is kept: a few primitives, and what is built from them."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from expectations.errors import CannotAsk
-from expectations.records import canonical_json, digest_of
 
 CHUNK = 1 << 20
 WRITING = ".writing-"
@@ -38,8 +35,8 @@ class Store(Protocol):
     def get_range(self, key: str, start: int, end: int) -> bytes:
         """The bytes from `start` up to `end`, 0 ≤ start < end, as far as there are any. Raises Missing."""
 
-    def keys(self, prefix: str) -> list[str]:
-        """All keys that begin so, sorted."""
+    def keys(self, prefix: str, after: str = "") -> list[str]:
+        """All keys that begin so and come after `after`, sorted."""
 
     def put_blob(self, data: bytes | Path) -> str:
         """Keeps bytes, or a file's, under their `sha256:` digest, which it returns; the same content is kept once."""
@@ -101,27 +98,3 @@ def open_store(url: str) -> Store:
     if path.exists() and not path.is_dir():
         raise CannotAsk(f"{url}: expected a directory, found a file. Name another place with --store.")
     return LocalStore(path)
-
-
-def once(store: Store, step: str, inputs: dict[str, Any], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What a step answered for these inputs: from the store if it ever finished, else computed and kept.
-
-    Of two that finish at once the first to write counts, for both.
-    """
-    key = f"steps/{digest_of({'step': step, 'inputs': inputs})[7:]}.json"
-    try:
-        return step_answer(store, key)
-    except Missing:
-        store.put_if_absent(key, canonical_json(compute()))
-        return step_answer(store, key)
-
-
-def step_answer(store: Store, key: str) -> dict[str, Any]:
-    """What a finished step answered. Raises Missing, or Corrupt where the file is not the JSON that was written."""
-    try:
-        answer = json.loads(store.get(key))
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        raise Corrupt(f"{key}: expected a JSON object, found something else. Remove it: the step runs again.")
-    return answer

@@ -17,8 +17,9 @@ from expectations.records import Evidence, digest_of
 from expectations.suites import suite_of
 from expectations.verdicts import Finding, Outcome, worst
 from infra import workshop
+from infra.answers import once
 from infra.evidence_store import Reference, get_evidence, put_evidence, put_json
-from infra.store import once
+from infra.keys import home
 from tasks import access as access_step
 from tasks import convert, dossier, package, record, snapshot, train
 from tasks.check import Check, Subject
@@ -62,7 +63,7 @@ def take_snapshot(job: Job) -> dict[str, Any]:
             blobs = {"data": store.put_blob(out / "data.parquet"), "split": store.put_blob(out / "split.bin")}
             return {**manifest, "blobs": blobs}
 
-    return once(store, "snapshot", _inputs(job), build)
+    return once(store, home(), "snapshot", _inputs(job), build)
 
 
 @task(name="measure", task_run_name="{check.step}")
@@ -70,7 +71,7 @@ def measure(check: Check, subject: Subject) -> Reference:
     """What one check found, kept for as long as what it depends on is the same."""
     store = subject.job.store()
     inputs = _inputs(subject.job, **check.depends_on(subject))
-    return once(store, check.step, inputs, lambda: put_evidence(store, check.measure(subject)))
+    return once(store, home(), check.step, inputs, lambda: put_evidence(store, check.measure(subject)))
 
 
 @task(name="judge")
@@ -94,7 +95,7 @@ def make_candidate(subject: Subject) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             return {"candidate": store.put_blob(train.make_candidate(subject, Path(folder)))}
 
-    return once(store, "train", _inputs(subject.job, data=subject.manifest["content_digest"]), build)
+    return once(store, home(), "train", _inputs(subject.job, data=subject.manifest["content_digest"]), build)
 
 
 @task(name="convert")
@@ -115,7 +116,7 @@ def convert_and_package(subject: Subject) -> dict[str, Any]:
             return {"refused": str(error)}
         return package.pack(store, graph, evidence, features)
 
-    return once(store, "convert", _inputs(job, candidate=subject.trained["candidate"]), build)
+    return once(store, home(), "convert", _inputs(job, candidate=subject.trained["candidate"]), build)
 
 
 @task(name="dossier")
@@ -135,7 +136,7 @@ def write_dossier(
         return {"dossier": put_json(store, {"release": job.release, "blobs": kept}), "blobs": kept}
 
     told = digest_of({"findings": [finding.as_json() for finding in findings], "evidence": dict(references)})
-    return once(store, "dossier", _inputs(job, told=told), build)
+    return once(store, home(), "dossier", _inputs(job, told=told), build)
 
 
 @task(name="record")

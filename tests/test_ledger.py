@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from expectations.errors import CannotAsk
+from infra.checkpoints import NONE_BEFORE
 from infra.envelopes import GENESIS, record_key
 from infra.keys import pipeline_key
-from infra.ledger import NONE_BEFORE, Conflict, Ledger, Refused, Tampered
+from infra.ledger import Conflict, Ledger, Refused, Tampered
 from infra.local_store import LocalStore
 
 START = {"spec_digest": "s", "as_of": "2026-01-01T00:00:00", "developers": [], "approvals_needed": 1}

@@ -103,9 +103,9 @@ class Counting(LocalStore):
         self.asked.append(key)
         return super().get(key)
 
-    def keys(self, prefix):
+    def keys(self, prefix, after=""):
         self.asked.append(prefix)
-        return super().keys(prefix)
+        return super().keys(prefix, after)
 
 
 def test_an_append_reads_on_from_what_it_knows(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from expectations.errors import CannotAsk
 from expectations.records import digest_of
 from infra.local_store import LocalStore
-from infra.store import CHUNK, Corrupt, Missing, blob_key, once, open_store
+from infra.store import CHUNK, Corrupt, Missing, blob_key, open_store
 
 
 def test_of_many_writers_of_one_key_one_wins(tmp_path):
@@ -41,18 +41,6 @@ def test_what_is_not_there_is_missing(tmp_path):
         LocalStore(tmp_path).get("../outside")
 
 
-def test_a_step_is_done_once(tmp_path):
-    calls = []
-
-    def compute():
-        calls.append(1)
-        return {"answer": len(calls)}
-
-    store = LocalStore(tmp_path)
-    assert [once(store, "step", {"a": 1}, compute) for _ in range(3)] == [{"answer": 1}] * 3
-    assert once(store, "step", {"a": 2}, compute) == {"answer": 2}
-
-
 def test_a_file_or_an_unknown_kind_is_no_store(tmp_path):
     (tmp_path / "file").write_text("x")
     for url in (str(tmp_path / "file"), "ftp://host/x"):
@@ -76,17 +64,3 @@ def test_a_file_of_any_size_has_the_digest_of_its_bytes(tmp_path, size):
     assert store.put_blob(tmp_path / "file") == digest_of(content)
     assert store.get_blob(digest_of(content)) == content
     assert [blob_key(digest_of(content))] == store.keys("")
-
-
-def test_of_two_that_finish_a_step_at_once_the_first_counts_for_both(tmp_path):
-    store = LocalStore(tmp_path)
-    slow = once(store, "s", {}, lambda: {"fast": once(store, "s", {}, lambda: {"by": "fast"}), "by": "slow"})
-    assert slow == {"by": "fast"}
-
-
-def test_a_broken_step_file_is_corrupt_and_not_a_step_that_never_ran(tmp_path):
-    store = LocalStore(tmp_path)
-    once(store, "s", {}, dict)
-    (tmp_path / store.keys("steps/")[0]).write_bytes(b"{")
-    with pytest.raises(Corrupt, match="Remove it"):
-        once(store, "s", {}, dict)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from expectations.errors import CannotAsk
 from expectations.records import digest_of
 from infra.s3_write import PART
-from infra.store import Corrupt, Missing, blob_key, once, open_store
+from infra.store import Corrupt, Missing, blob_key, open_store
 
 pytestmark = pytest.mark.xdist_group("s3")
 
@@ -161,10 +161,12 @@ def test_a_local_copy_does_not_hide_what_became_of_the_store(store, overwrite):
         store.check_blob(digest)
 
 
-def test_a_step_is_done_once(store):
-    calls = []
-    answers = [once(store, "step", {"a": 1}, lambda: calls.append(1) or {"n": len(calls)}) for _ in range(3)]
-    assert answers == [{"n": 1}] * 3
+def test_a_listing_can_begin_after_a_key(store):
+    for name in ("a/1", "a/2", "a/3", "b/1"):
+        store.put_if_absent(name, b"x")
+    assert store.keys("a/", "a/1") == ["a/2", "a/3"]
+    assert store.keys("a/", "a/0") == ["a/1", "a/2", "a/3"]
+    assert store.keys("a/", "a/3") == []
 
 
 CHARACTERS = st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\")
