@@ -134,5 +134,7 @@ def open_ledger(store_url: str) -> Ledger:
     """The ledger of a store that was opened before. Raises CannotAsk where nothing is there."""
     ledger = Ledger(open_store(store_url), home())
     if ledger.is_new():
-        raise CannotAsk(f"{store_url}: expected a store, found nothing there. `seatrial release SPEC --store` makes one.")
+        raise CannotAsk(
+            f"{store_url}: expected a store, found nothing there. `seatrial release SPEC --store` makes one."
+        )
     return ledger
