@@ -23,7 +23,11 @@ STATUS_WORDS = {
 
 as_json = click.option("--json", "json_", is_flag=True, help="Answer with one JSON document.")
 store_option = click.option(
-    "--store", "store_url", default="./store", show_default=True, help="Where everything is kept: a directory."
+    "--store",
+    "store_url",
+    default="./store",
+    show_default=True,
+    help="Where everything is kept: a directory, or s3://BUCKET/PREFIX (docs/store.md).",
 )
 spec_argument = click.argument("spec", type=click.Path(path_type=Path))
 as_of_option = click.option(

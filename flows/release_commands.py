@@ -1,6 +1,7 @@
 """From a spec to a verdict: init, check, release, schema."""
 
 import json
+import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -106,7 +107,7 @@ def release(spec: Path, store_url: str, as_of: datetime | None, json_: bool) -> 
     Example: seatrial release examples/ames/release.yaml --store ./store
     """
     from infra.spec_file import read_spec
-    from tasks.job import Job, choose_as_of
+    from tasks.job import Job, choose_as_of, dossier_places
 
     file = read_spec(spec)
     job = Job(file, store_url, datetime.min)
@@ -123,7 +124,7 @@ def release(spec: Path, store_url: str, as_of: datetime | None, json_: bool) -> 
         result = {"release": known.id, "outcome": known.outcome, "findings": [], "dossier_digest": known.dossier_digest}
     state = job.ledger().state()
     status = state.releases[job.release].status
-    result |= {"status": status, "dossier": f"{store_url.rstrip('/')}/dossiers/{job.release}.html"}
+    result |= {"status": status, **dossier_places(job, state.releases[job.release])}
     answer(json_, result, _release_words(result, job.approvals, store_url, file.spec.model.name))
     sys.exit(DONE if status in ("waiting", "approved", "champion", "retired") else NO)
 
@@ -148,13 +149,15 @@ def _release_words(result: dict[str, Any], approvals: int, store_url: str, name:
     stopping = [f for f in reasons if f["outcome"] != "warned"] or reasons
     lines = [f"  {MARKS[f['outcome']]} {f['step']}: {f['expected']} — found {f['found']}" for f in stopping[:10]]
     lines += [f"  … and {len(stopping) - 10} more in the dossier"] if len(stopping) > 10 else []
+    store = shlex.quote(store_url)
     head = f"{result['release']} {STATUS_WORDS[result['status']]}. Verdict: {result['outcome']}."
     follow = {
-        "waiting": f"Next: read it; {approvals} yes needed: seatrial approve {name} --store {store_url} --as NAME",
+        "waiting": f"Next: read it; {approvals} yes needed: seatrial approve {name} --store {store} --as NAME",
         "stopped": "Next: mend what the reasons name and release again.",
         "started": "Next: mend what the reasons name and run the same command again.",
-    }.get(result["status"], f"Next: seatrial status {name} --store {store_url}")
+    }.get(result["status"], f"Next: seatrial status {name} --store {store}")
     where = [f"Dossier: {result['dossier']}"] if result["dossier_digest"] else []
+    where += [f"A copy to open: {result['dossier_copy']}"] if "dossier_copy" in result else []
     return "\n".join([head, *lines, *where, follow])
 
 

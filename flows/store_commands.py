@@ -1,5 +1,6 @@
 """What is kept, and what people say of it: approve, reject, status, history, verify."""
 
+import shlex
 import sys
 from typing import Any
 
@@ -27,7 +28,9 @@ def _decide(
     missing = done.approvals_needed - len(done.approvals)
     said = f"{done.id} {STATUS_WORDS[done.status]}." + (f" {missing} more needed." if done.status == "waiting" else "")
     result = {"release": done.id, "status": done.status, "approvals": list(done.approvals)}
-    answer(json_, result, f"{person}: {decision}. {said}\nNext: seatrial status {model} --store {store_url}")
+    answer(
+        json_, result, f"{person}: {decision}. {said}\nNext: seatrial status {model} --store {shlex.quote(store_url)}"
+    )
 
 
 def _decision(name: str, words: str, why: str) -> click.Command:

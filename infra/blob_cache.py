@@ -8,10 +8,10 @@ from tempfile import NamedTemporaryFile
 from typing import IO
 
 from infra.keys import home
-from infra.store import WRITING, blob_key, check_key, expect_digest
+from infra.store import WRITING, Store, blob_key, check_key, expect_digest
 
 
-def copy_of(digest: str, fetch: Callable[[IO[bytes]], None]) -> Path:
+def copy_of(digest: str, fetch: Callable[[IO[bytes]], object]) -> Path:
     """A file with the blob's bytes, checked; `fetch` writes it where there is none yet, or none that is sound.
 
     Raises Corrupt where `fetch` brings something else.
@@ -22,7 +22,14 @@ def copy_of(digest: str, fetch: Callable[[IO[bytes]], None]) -> Path:
     return path
 
 
-def keep(path: Path, digest: str, fetch: Callable[[IO[bytes]], None]) -> None:
+def named_copy(store: Store, digest: str, name: str) -> Path:
+    """A copy under a name that a person or a browser can open. Raises Missing or Corrupt."""
+    path = home() / "cache" / name
+    keep(path, digest, lambda file: file.write(store.get_blob(digest)))
+    return path
+
+
+def keep(path: Path, digest: str, fetch: Callable[[IO[bytes]], object]) -> None:
     """The fetched bytes at `path`, whole or not at all; readers of what was there keep what they have open."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with NamedTemporaryFile(dir=path.parent, prefix=WRITING, delete=False) as file:

@@ -53,6 +53,10 @@ class Ledger:
         self._keep(Known().followed_by(records), chain)
         return records
 
+    def is_new(self) -> bool:
+        """Whether nothing is in the store, and this account never saw anything in it."""
+        return seen(self._home, self._store.url) is None and not self._store.keys("ledger/")
+
     def state(self) -> State:
         """The fold over all records, from the newest checkpoint on."""
         return self._read_on().state

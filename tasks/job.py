@@ -16,6 +16,7 @@ from expectations.history import Release, State
 from expectations.records import digest_of
 from expectations.spec import ReleaseSpec
 from expectations.tiers import TIERS, Tier
+from infra.blob_cache import named_copy
 from infra.keys import home
 from infra.ledger import Ledger
 from infra.runtime import label_text
@@ -119,10 +120,21 @@ def read_part(store: Store, manifest: Manifest, part: int) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
+def dossier_places(job: Job, release: Release) -> dict[str, str]:
+    """Where the release's page lies; of a store that is no directory, also where this account has a copy to open."""
+    store = job.store()
+    places = {"dossier": store.place(f"dossiers/{release.id}.html")}
+    if "://" in store.url and release.dossier_digest:
+        page = job.ledger().verdict(release)["blobs"]["page"]
+        places["dossier_copy"] = str(named_copy(store, page, f"dossiers/{release.id}.html"))
+    return places
+
+
 def open_ledger(store_url: str) -> Ledger:
     """The ledger of a store that was opened before. Raises CannotAsk where nothing is there."""
-    if "://" not in store_url and not Path(store_url).is_dir():
+    ledger = Ledger(open_store(store_url), home())
+    if ledger.is_new():
         raise CannotAsk(
-            f"{store_url}: expected a store, found no such directory. `seatrial release SPEC --store` makes one."
+            f"{store_url}: expected a store, found nothing there. `seatrial release SPEC --store` makes one."
         )
-    return Ledger(open_store(store_url), home())
+    return ledger

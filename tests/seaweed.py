@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 KEY, SECRET = "seatrial-tests", "a-secret-that-guards-nothing"
+READER, READERS_SECRET = "seatrial-reader", "another-that-guards-nothing"
 PORTS = ("master", "volume", "filer", "s3")
 QUIET = ["-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
 STRICT = ["-s3.autoCreateBucket=false", "-s3.allowDeleteBucketNotEmpty=false"]
@@ -31,7 +32,8 @@ def serve(folder):
     grpc = [f"-{name}.port.grpc={ports[len(PORTS) + at]}" for at, name in enumerate(PORTS)]
     sockets = [f"-{name}.localSocket={folder}/{name}.sock" for name in ("filer", "s3")]
     (folder / "data").mkdir()
-    (folder / "s3.json").write_text(json.dumps({"identities": [_identity("tests", KEY, SECRET, "Admin")]}))
+    reads = _identity("reader", READER, READERS_SECRET, "Read:plain", "List:plain")
+    (folder / "s3.json").write_text(json.dumps({"identities": [_identity("tests", KEY, SECRET, "Admin"), reads]}))
     where = [f"-dir={folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder}/s3.json"]
     command = [Path(sys.executable).parent / "weed", "server", "-s3", *where]
     with (folder / "log").open("wb") as log:

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,21 @@ def test_killed_at_any_step_the_rerun_goes_on_and_trains_once(project, seatrial)
     assert kinds == ["release started", "release judged"]
     assert (project / "fitted.txt").read_text() == "once\n"
     assert seatrial("verify", cwd=project).code == 0
+
+
+def test_a_release_into_a_bucket_is_promoted_from_there(project, seatrial, s3_url):
+    store = ("--store", s3_url)
+    nothing = seatrial("status", "loan", *store, cwd=project)
+    assert "expected a store, found nothing there" in nothing.err
+    first = seatrial("release", "release.yaml", *store, "--json", cwd=project)
+    assert (first.code, first.json["status"]) == (0, "waiting"), first.json
+    assert first.json["dossier"] == f"{s3_url.split('?')[0]}/dossiers/{first.json['release']}.html"
+    assert first.json["release"] in Path(first.json["dossier_copy"]).read_text()
+    approved = seatrial("approve", "loan", *store, "--as", "vera", cwd=project)
+    assert f"--store '{s3_url}'" in approved.out
+    assert f"{first.json['release']} serves" in seatrial("status", "loan", *store, cwd=project).out + approved.out
+    assert seatrial("verify", *store, cwd=project).code == 0
+    assert not (project / "store").exists()
 
 
 def _kill_after(step, project):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expectations.errors import CannotAsk
+from infra.ledger import Ledger
 from infra.s3_place import Place, read_place
 from infra.store import open_store
 
@@ -137,6 +138,20 @@ def test_a_refusal_is_a_sentence_and_is_not_asked_again(faulty_store, proxy, sta
     with pytest.raises(CannotAsk, match=told):
         faulty_store.put_if_absent("key", b"")
     assert [method for method, _path in proxy.asked] == ["PUT"]
+
+
+def test_who_may_only_read_reads_and_is_told_that_writing_is_denied(s3_url, tmp_path, monkeypatch):
+    store = open_store(s3_url)
+    digest = store.put_blob(b"content")
+    Ledger(store, tmp_path / "writer").decide_and_append(lambda _state: None)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", seaweed.READER)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", seaweed.READERS_SECRET)
+    reader = open_store(s3_url)
+    assert reader.blob_path(digest).read_bytes() == b"content"
+    assert Ledger(reader, tmp_path / "reader").problems() == []
+    for write in (lambda: reader.put_if_absent("key", b""), lambda: reader.put_blob(b"more")):
+        with pytest.raises(CannotAsk, match="access denied"):
+            write()
 
 
 def test_a_bucket_that_is_not_there_is_told(s3_server, s3_account):
