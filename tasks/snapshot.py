@@ -1,15 +1,14 @@
 """The snapshot: the exact data of a release, frozen as of a stated moment."""
 
-import hashlib
+import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,11 +16,10 @@ import pyarrow.parquet as pq
 
 from expectations.errors import CannotAsk
 from expectations.records import digest_of
-from expectations.spec import Data, Join, Source, Split
+from expectations.spec import Data, Join, Source
 from infra.sources import BATCH_ROWS, RunFunction, naive_utc, read_batches, redacted
 from tasks.content_digest import ContentDigest
-
-Split8 = npt.NDArray[np.int8]
+from tasks.split import assign_split, split_keys
 
 
 def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_function: RunFunction) -> dict[str, Any]:
@@ -33,9 +31,9 @@ def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_funct
     digest, parts = ContentDigest(), []
     batches = even(_joined(data, root, as_of, run_function, told))
     first = next(batches)
-    with pq.ParquetWriter(out / "data.parquet", first.schema, compression="zstd") as writer:
+    with _writing(out / "data.parquet", first.schema) as write:
         for table in itertools.chain([first], batches):
-            writer.write_table(table, row_group_size=BATCH_ROWS)
+            write(table)
             digest.update(table)
             parts.append(split_keys(table, data))
     split = assign_split(np.concatenate(parts), data.split)
@@ -53,6 +51,22 @@ def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_funct
     }
 
 
+@contextlib.contextmanager
+def _writing(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """Tables are written in a thread, one behind: compressing takes as long as all the rest, and shares nothing."""
+    waiting: list[Future[None]] = []
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer, ThreadPoolExecutor(1) as thread:
+
+        def write(table: pa.Table) -> None:
+            while waiting:
+                waiting.pop().result()
+            waiting.append(thread.submit(writer.write_table, table, row_group_size=BATCH_ROWS))
+
+        yield write
+        for last in waiting:
+            last.result()
+
+
 def even(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """The same rows, 65,536 at a time and the rest last, so that the file's bytes know nothing of a source's batches.
 
@@ -60,7 +74,8 @@ def even(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """
     rest = next(batches)
     for table in batches:
-        rest = pa.concat_tables([rest, table])
+        # Without the empty table before them, batches of the right size are handed on and not copied.
+        rest = pa.concat_tables([rest, table]) if rest.num_rows else table
         while rest.num_rows > BATCH_ROWS:
             yield rest.slice(0, BATCH_ROWS).combine_chunks()
             rest = rest.slice(BATCH_ROWS)
@@ -88,8 +103,9 @@ def _known(
             known = pc.fill_null(
                 pc.less_equal(table.column(source.event_time), pa.scalar(naive_utc(as_of), pa.timestamp("us"))), False
             )
-            told["rows_after_as_of_dropped"] += table.num_rows - int(pc.sum(known).as_py() or 0)
-            table = table.filter(known)
+            dropped = table.num_rows - int(pc.sum(known).as_py() or 0)
+            told["rows_after_as_of_dropped"] += dropped
+            table = table.filter(known) if dropped else table
         yield table
 
 
@@ -184,51 +200,3 @@ def _check_keys(rows: pl.DataFrame, table: pl.DataFrame, join: Join) -> None:
                 f"the join with {join.source}: {key} is {rows[key].dtype} in the rows and {table[key].dtype} there; "
                 "make them one type."
             )
-
-
-def split_keys(table: pa.Table, data: Data) -> npt.NDArray[np.uint64]:
-    """(n,) uint64 by which rows are split: a hash of the whole row or of its group, or the time itself.
-
-    Raises CannotAsk where there is no column of the group's name.
-    """
-    if data.split.by == "time":
-        times = table.column(str(data.rows.event_time)).cast(pa.int64()).to_numpy()
-        # Shifted, so that a time before 1970 is smaller as an unsigned number too.
-        return np.asarray(times.astype(np.int64).view(np.uint64) ^ np.uint64(2**63))
-    columns = [data.split.group] if data.split.group else sorted(table.column_names)
-    if lost := set(columns) - set(table.column_names):
-        raise CannotAsk(f"data.split.group: no column {lost.pop()}; there are {', '.join(table.column_names)}.")
-    frame = pd.DataFrame({column: _hashable(table.column(column)) for column in columns})
-    hashes = pd.util.hash_pandas_object(frame, index=False, categorize=False).to_numpy(dtype=np.uint64)
-    return _mixed(np.asarray(hashes, dtype=np.uint64), data.split.seed)
-
-
-def _hashable(column: pa.ChunkedArray) -> Any:
-    """Equal values get equal bits whatever else is in the batch: pandas would hash 5 unlike the 5.0 beside a null."""
-    if pa.types.is_string(column.type):
-        return column.to_pandas()
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    values = column.cast(pa.float64(), safe=False).to_numpy()
-    return np.where(np.isnan(values), np.nan, values + 0.0)
-
-
-def _mixed(hashes: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.uint64]:
-    """The seed, and splitmix64's finalizer (Steele, Lea, Flood 2014): pandas' own key counts for texts only."""
-    mixed = hashes ^ np.uint64(int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:8], "big"))
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
-
-
-def assign_split(keys: npt.NDArray[np.uint64], split: Split) -> Split8:
-    """(n,) int8: 1 for test. By hash a row keeps its side as data grows; by time the latest share, ties on one side."""
-    if not len(keys):
-        return np.zeros(0, dtype=np.int8)
-    if split.by == "time":
-        # By rank and not by interpolation: these numbers are larger than what a float can hold.
-        last_of_train = int((1 - split.test) * (len(keys) - 1))
-        return np.asarray(keys > np.partition(keys, last_of_train)[last_of_train], dtype=np.int8)
-    return np.asarray(keys < np.uint64(split.test * 2.0**64), dtype=np.int8)
