@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -20,22 +21,28 @@ from expectations.spec import Data, Join, Source
 from infra.sources import BATCH_ROWS, RunFunction, naive_utc, read_batches, redacted
 from tasks.content_digest import ContentDigest
 from tasks.split import assign_split, split_keys
+from tasks.verbatim import needs_no_change
 
 
 def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_function: RunFunction) -> dict[str, Any]:
     """Writes `out/data.parquet` and `out/split.bin` (int8 per row: 0 train, 1 test), and returns the manifest.
 
-    Only joined tables are held in memory; the first source is streamed. No rows is allowed: a gate says no later.
+    Only joined tables are held in memory; the first source is streamed. A Parquet file that needs no change is copied
+    as it is. No rows is allowed: a gate says no later.
     """
     told: dict[str, dict[str, Any]] = {name: _origin(name, source) for name, source in data.sources.items()}
-    digest, parts = ContentDigest(), []
+    copied = needs_no_change(data, root, as_of)
+    data = _copied(data, root, out / "data.parquet") if copied else data
     batches = even(_joined(data, root, as_of, run_function, told))
     first = next(batches)
-    with _writing(out / "data.parquet", first.schema) as write:
+    digest, parts = ContentDigest(), []
+    with contextlib.nullcontext(_unwritten) if copied else _writing(out / "data.parquet", first.schema) as write:
         for table in itertools.chain([first], batches):
             write(table)
             digest.update(table)
             parts.append(split_keys(table, data))
+    if copied and any(source["rows_after_as_of_dropped"] for source in told.values()):
+        raise CannotAsk(f"{data.rows.path}: its statistics do not tell of its rows. Write the file anew.")
     split = assign_split(np.concatenate(parts), data.split)
     (out / "split.bin").write_bytes(split.tobytes())
     for join in data.joins:
@@ -49,6 +56,17 @@ def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_funct
         "as_of": as_of.isoformat(),
         "sources": list(told.values()),
     }
+
+
+def _copied(data: Data, root: Path, out: Path) -> Data:
+    """The same data, read from a copy: what is digested is what is kept, whatever becomes of the source meanwhile."""
+    shutil.copyfile(root / str(data.rows.path), out)
+    rows = data.rows.model_copy(update={"path": str(out.resolve())})
+    return data.model_copy(update={"sources": {**data.sources, next(iter(data.sources)): rows}})
+
+
+def _unwritten(table: pa.Table) -> None:
+    """The rows are in the file already."""
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 import hashlib
 import sqlite3
 from datetime import datetime, timedelta, timezone
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -237,10 +238,49 @@ def test_a_moment_with_a_zone_is_that_moment(tmp_path):
 def test_the_file_has_the_same_bytes_whatever_the_row_groups_of_its_source(tmp_path):
     digests = set()
     for size in (1_000, 65_536, 1_000_000):
-        frame(70_000).to_parquet(tmp_path / "t.parquet", row_group_size=size)
+        frame(70_000).astype({"y": "float32"}).to_parquet(tmp_path / "t.parquet", row_group_size=size)
         snapshot(tmp_path, {"path": "t.parquet"})
         digests.add(hashlib.sha256((tmp_path / "out" / "data.parquet").read_bytes()).hexdigest())
     assert len(digests) == 1
+
+
+MOMENTS = pd.to_datetime(["2025-01-01", "2025-01-02"]).astype("datetime64[us]")
+ROWS = pd.DataFrame({"a": [1, 2], "b": ["x", None], "t": MOMENTS, "y": [0.5, np.nan]})
+
+
+@pytest.mark.parametrize(
+    ("rows", "copied"),
+    [
+        (ROWS, True),
+        (ROWS.iloc[:0], False),
+        (ROWS.astype({"a": "int32"}), False),
+        (ROWS.astype({"a": "Int64"}), False),
+        (ROWS.astype({"b": "category"}), False),
+        (ROWS.astype({"t": "datetime64[ns]"}), False),
+        (ROWS.set_index("a"), False),
+        (ROWS.set_axis([3, 4]), False),
+        (ROWS.assign(t=ROWS["t"].dt.tz_localize("UTC")), False),
+        (ROWS.assign(t=[MOMENTS[0], None]), False),
+        (ROWS.assign(t=[MOMENTS[0], AS_OF + timedelta(days=1)]), False),
+    ],
+)
+def test_a_file_that_needs_no_change_is_copied_and_none_other(tmp_path, rows, copied):
+    rows.to_parquet(tmp_path / "t.parquet")
+    source = {"path": "t.parquet", "event_time": "t"}
+    manifest, found, split = snapshot(tmp_path, source)
+    same = (tmp_path / "t.parquet").read_bytes() == (tmp_path / "out" / "data.parquet").read_bytes()
+    assert same == copied
+    with mock.patch("tasks.snapshot.needs_no_change", return_value=False):
+        again = snapshot(tmp_path, source)
+    assert manifest == again[0]
+    pd.testing.assert_frame_equal(found, again[1])
+    assert split.tolist() == again[2].tolist()
+
+
+def test_joined_rows_and_texts_in_categories_are_never_copied(tmp_path):
+    pq.write_table(pa.table({"b": pa.array(["x"]).dictionary_encode(), "y": [1]}), tmp_path / "t.parquet")
+    assert snapshot(tmp_path, {"path": "t.parquet"})[0]["columns"] == {"b": "string", "y": "int64"}
+    assert pq.read_schema(tmp_path / "out" / "data.parquet").types == [pa.string(), pa.int64()]
 
 
 def test_a_column_without_any_value_is_text(tmp_path):

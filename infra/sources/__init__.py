@@ -1,6 +1,6 @@
 """Data sources: CSV, Parquet, SQL and a user's function, read in batches and probed as production reaches them."""
 
-from infra.sources.columns import naive_utc, normalised
+from infra.sources.columns import kind_of, naive_utc, normalised
 from infra.sources.function import RunFunction, at_hand
 from infra.sources.parquet_file import BATCH_ROWS
 from infra.sources.probing import probe
@@ -12,6 +12,7 @@ __all__ = [
     "RunFunction",
     "at_hand",
     "expanded",
+    "kind_of",
     "naive_utc",
     "normalised",
     "probe",
