@@ -12,6 +12,7 @@ from infra.sources.columns import normalised, timed
 from infra.sources.csv_file import read_csv
 from infra.sources.function import RunFunction, at_hand
 from infra.sources.parquet_file import read_parquet
+from infra.sources.postgresql import is_postgresql, read_postgresql
 from infra.sources.sql import read_sql
 from infra.sources.urls import first_line
 
@@ -41,6 +42,8 @@ def read_batches(
 
 
 def _batches(name: str, source: Source, root: Path, only: str | None, glimpse: bool) -> Generator[pa.Table, None, None]:
+    if source.url and is_postgresql(source.url):
+        return read_postgresql(name, source, only)
     if source.url:
         return read_sql(name, source, only, glimpse)
     path = source_file(name, source, root)

@@ -71,6 +71,8 @@ def connection(name: str, source: Source) -> Any:
     shown = redacted(str(source.url))
     try:
         url = sa.make_url(expanded(name, str(source.url)))
+        # Without a driver's name SQLAlchemy would ask for psycopg2, which is not what the extra installs.
+        url = url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
         _existing_database(name, url)
         arguments = {"connect_timeout": 5} if url.get_backend_name() == "postgresql" else {}
         return sa.create_engine(url, connect_args=arguments, poolclass=sa.NullPool).connect()
