@@ -3,13 +3,14 @@
 import contextlib
 import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from expectations.errors import CannotAsk
 from expectations.records import digest_of
 from expectations.spec import Data, Join, Source
-from infra.sources import BATCH_ROWS, RunFunction, naive_utc, read_batches, redacted
+from infra.sources import BATCH_ROWS, RunFunction, naive_utc, normalised, read_batches, redacted
 from tasks.content_digest import ContentDigest
 from tasks.split import assign_split, split_keys
 from tasks.verbatim import needs_no_change
@@ -85,6 +86,20 @@ def _writing(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], Non
             last.result()
 
 
+def sample_rows(data: Data, root: Path, as_of: datetime, run_function: RunFunction, n: int) -> pd.DataFrame:
+    """The first `n` rows, or fewer, of what the snapshot would hold, without reading the rest of the first source.
+
+    Joined sources are read whole. The first rows alone tell the types of a CSV file or of a database without any.
+    """
+    told: dict[str, dict[str, Any]] = {name: _origin(name, source) for name, source in data.sources.items()}
+    found: list[pa.Table] = []
+    with contextlib.closing(_joined(data, root, as_of, run_function, told, glimpse=True)) as batches:
+        while sum(table.num_rows for table in found) < n and (batch := next(batches, None)) is not None:
+            found.append(batch)
+    together = pa.concat_tables(found, promote_options="permissive").slice(0, n)
+    return normalised(next(iter(data.sources)), together).to_pandas()
+
+
 def even(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """The same rows, 65,536 at a time and the rest last, so that the file's bytes know nothing of a source's batches.
 
@@ -108,10 +123,16 @@ def _origin(name: str, source: Source) -> dict[str, Any]:
 
 
 def _known(
-    name: str, source: Source, root: Path, as_of: datetime, run_function: RunFunction, told: dict[str, Any]
+    name: str,
+    source: Source,
+    root: Path,
+    as_of: datetime,
+    run_function: RunFunction,
+    told: dict[str, Any],
+    glimpse: bool = False,
 ) -> Iterator[pa.Table]:
     """A source's rows that were known at `as_of`; a row without its time was not."""
-    for table in read_batches(name, source, root, run_function):
+    for table in read_batches(name, source, root, run_function, glimpse=glimpse):
         told["rows_read"] += table.num_rows
         if source.event_time is not None:
             if source.event_time not in table.column_names:
@@ -128,15 +149,20 @@ def _known(
 
 
 def _joined(
-    data: Data, root: Path, as_of: datetime, run_function: RunFunction, told: dict[str, dict[str, Any]]
-) -> Iterator[pa.Table]:
+    data: Data,
+    root: Path,
+    as_of: datetime,
+    run_function: RunFunction,
+    told: dict[str, dict[str, Any]],
+    glimpse: bool = False,
+) -> Generator[pa.Table, None, None]:
     name = next(iter(data.sources))
     tables: dict[str, pl.DataFrame] = {}
     for join in data.joins:
         known = _known(join.source, data.sources[join.source], root, as_of, run_function, told[join.source])
         tables[join.source] = _frame(pa.concat_tables(known))
         told[join.source]["rows_covered"] = 0
-    for batch in _known(name, data.rows, root, as_of, run_function, told[name]):
+    for batch in _known(name, data.rows, root, as_of, run_function, told[name], glimpse):
         for join in data.joins:
             rows = _frame(batch)
             joined, covered = join_as_of(

@@ -16,7 +16,7 @@ from expectations.errors import CannotAsk
 from expectations.spec import Data, Join, Source
 from infra.sources import probe
 from tasks.content_digest import ContentDigest
-from tasks.snapshot import build_snapshot, join_as_of
+from tasks.snapshot import build_snapshot, join_as_of, sample_rows
 
 AS_OF = datetime(2026, 1, 1)
 
@@ -313,3 +313,40 @@ def test_a_join_that_cannot_be_is_told_in_a_sentence(table, on, told):
 def test_a_join_with_an_empty_table_keeps_the_rows():
     empty = pl.DataFrame({"k": [], "since": [], "price": []}, {"k": pl.String, "since": pl.Datetime, "price": pl.Int64})
     assert joined({"k": [1], "t": [day(2)]}, empty).to_dicts() == [{"k": 1, "t": day(2), "price": None}]
+
+
+def write(folder, kind, rows):
+    if kind == "sql":
+        with sqlite3.connect(folder / "t.db") as database:
+            rows.to_sql("t", database, index=False)
+        return {"url": f"sqlite:///file:{folder}/t.db?mode=ro&uri=true", "query": "select * from t"}
+    path = folder / f"t.{kind}"
+    rows.to_parquet(path) if kind == "parquet" else rows.to_csv(path, index=False)
+    return {"path": path.name}
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet", "sql"])
+@pytest.mark.parametrize("n", [1, 5, 2_000, 9_999])
+def test_a_sample_is_the_first_rows_of_the_snapshot(tmp_path, kind, n):
+    times = [day(9) if i % 2 else AS_OF + timedelta(days=1) for i in range(3_000)]
+    rows = pd.DataFrame({"k": ["x"] * 3_000, "t": times, "late": [None] * 1_500 + [0.5] * 1_500, "y": range(3_000)})
+    pd.DataFrame({"k": ["x"], "since": [day(3)], "price": [10.0]}).to_parquet(tmp_path / "p.parquet")
+    sources = {"rows": {**write(tmp_path, kind, rows), "event_time": "t"}}
+    sources["prices"] = {"path": "p.parquet", "event_time": "since"}
+    data = Data.model_validate({"target": "y", "sources": sources, "joins": [{"source": "prices", "on": ["k"]}]})
+    (tmp_path / "out").mkdir()
+    build_snapshot(data, tmp_path, AS_OF, tmp_path / "out", no_function)
+    whole = pd.read_parquet(tmp_path / "out" / "data.parquet").head(n)
+    pd.testing.assert_frame_equal(sample_rows(data, tmp_path, AS_OF, no_function, n), whole, check_dtype=n > 1_000)
+
+
+def test_a_sample_does_not_read_the_rest(tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n" + "1,2\n" * 2_000_000 + "ragged,row,here\n")
+    data = Data.model_validate({"target": "y", "sources": {"rows": {"path": "t.csv"}}})
+    assert len(sample_rows(data, tmp_path, AS_OF, no_function, 500)) == 500
+
+
+def test_a_sample_of_no_rows_has_its_columns(tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n")
+    data = Data.model_validate({"target": "y", "sources": {"rows": {"path": "t.csv"}}})
+    assert sample_rows(data, tmp_path, AS_OF, no_function, 500).columns.tolist() == ["a", "y"]

@@ -57,8 +57,8 @@ def timed(name: str, source: Source, table: pa.Table) -> pa.Table:
 
 
 def _as_time(name: str, label: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_timestamp(column.type):
-        return column
+    if pa.types.is_timestamp(column.type) or pa.types.is_null(column.type):
+        return column.cast(pa.timestamp("us"))
     found = str(column.type)
     if pa.types.is_string(column.type):
         for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):

@@ -31,12 +31,13 @@ def read_batches(
 
     `only` reads one column. At least one batch, so that an empty table has its columns. A text event_time is read as
     a time, since SQLite and CSV know no other. A `glimpse` is for whoever stops after the first rows: they alone tell
-    the types of a CSV file, and batches of a database may differ in theirs. Raises CannotAsk where it cannot be read.
+    the types of a CSV file, and batches of a database may differ in theirs, or say null.
+    Raises CannotAsk where it cannot be read.
     """
     try:
         with at_hand(source, root, run_function) as here:
             for table in _batches(name, here, root, only, glimpse):
-                yield timed(name, source, normalised(name, table))
+                yield timed(name, source, normalised(name, table, missing=pa.null() if glimpse else None))
     except UNREADABLE as error:
         raise CannotAsk(f"{name}: could not be read: {first_line(error)}. Look at the file and its format.") from None
 
