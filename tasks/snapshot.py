@@ -97,7 +97,7 @@ def sample_rows(data: Data, root: Path, as_of: datetime, run_function: RunFuncti
         while sum(table.num_rows for table in found) < n and (batch := next(batches, None)) is not None:
             found.append(batch)
     together = pa.concat_tables(found, promote_options="permissive").slice(0, n)
-    return normalised(next(iter(data.sources)), together).to_pandas()
+    return pd.DataFrame(normalised(next(iter(data.sources)), together).to_pandas())
 
 
 def even(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:

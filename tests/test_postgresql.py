@@ -1,16 +1,13 @@
 """Against a real PostgreSQL server: roles, secrets, types, and what happens when it is away or slow."""
 
 import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from postgresql_server import INSTALL, binaries, own_server
 
 from expectations.errors import CannotAsk
 from expectations.spec import Data, Source
@@ -35,43 +32,14 @@ create table owned (a int); alter table owned owner to owning;
 """
 
 
-def binaries():
-    """Where initdb and pg_ctl are: Debian keeps them off the path."""
-    found = shutil.which("initdb") or max(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), default=None)
-    if found is None:
-        tell = pytest.fail if "CI" in os.environ else pytest.skip
-        tell("no PostgreSQL server is installed: apt-get install -y postgresql")
-    return Path(found).resolve().parent
-
-
-def as_server(*command):
-    """PostgreSQL refuses to run as root; Debian's package makes it an account."""
-    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    subprocess.run([*user, *map(str, command)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-
-
 @pytest.fixture(scope="session")
 def server():
     """host:port of a server of its own, on a free port of loopback, with the roles of `ROLES`."""
-    where = binaries()
-    with tempfile.TemporaryDirectory() as name, socket.socket() as free:
-        folder = Path(name)
-        (folder / "password").write_text(SECRET)
-        for path in (folder, folder / "password"):
-            if os.geteuid() == 0:
-                shutil.chown(path, "postgres")
-        as_server(where / "initdb", "-D", folder / "data", "-A", "scram-sha-256", "-U", "postgres", "-E", "UTF8",
-                  "--locale=C", "--no-sync", f"--pwfile={folder / 'password'}")  # fmt: skip
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-        as_server(where / "pg_ctl", "-D", folder / "data", "-w", "-o", options, "-l", folder / "log", "start")
-        try:
-            prepare(port)
-            yield f"127.0.0.1:{port}"
-        finally:
-            as_server(where / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop")
+    if binaries() is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)(INSTALL)
+    with own_server(SECRET) as port:
+        prepare(port)
+        yield f"127.0.0.1:{port}"
 
 
 def prepare(port):
