@@ -17,7 +17,7 @@ from benchmarks.results import Claim, write_results
 from tests.postgresql_server import binaries, own_server
 
 SMALL, LARGE = 1_000_000, 5_000_000
-REPEATS = 3
+REPEATS = 5
 PACKAGES = ("pyarrow", "polars", "pandas", "numpy", "great-expectations", "adbc-driver-postgresql")
 SECRET = "benchmark"  # noqa: S105  Of a server that lives for this run only.
 Measured = dict[str, float]

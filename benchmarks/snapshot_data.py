@@ -12,9 +12,9 @@ BATCH = 100_000
 
 
 def batch(rng: np.random.Generator, at: int) -> pa.Table:
-    """`BATCH` rows × 30, the `at`-th batch. One column is float32, so that its Parquet file has to be written anew."""
+    """`BATCH` rows × 30, the `at`-th batch. One column is int32, so that its Parquet file has to be written anew."""
     names = np.array([f"name{number}" for number in range(50)])
-    columns: dict[str, pa.Array] = {"short": pa.array(rng.normal(0, 1, BATCH).astype(np.float32))}
+    columns: dict[str, pa.Array] = {"short": pa.array(rng.integers(0, 1000, BATCH), pa.int32())}
     for number in range(13):
         holes = rng.random(BATCH) < 0.02 if number % 3 == 0 else None
         columns[f"amount{number}"] = pa.array(np.round(rng.normal(100, 20, BATCH), 4), mask=holes)

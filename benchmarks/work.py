@@ -47,6 +47,11 @@ def copy(source: str, out: Path) -> Work:
     return work
 
 
+def frame_of(source: str) -> pd.DataFrame:
+    """The rows as a snapshot holds them."""
+    return pd.read_parquet(source).astype({"short": "int64"})
+
+
 def suite(frame: pd.DataFrame) -> list[Expectation]:
     """Two expectations for each of 30 columns: never missing (or nearly), and a range, a set, a pattern or unique."""
     asked = []
@@ -65,7 +70,7 @@ def suite(frame: pd.DataFrame) -> list[Expectation]:
 
 def checks(source: str, out: Path) -> Work:
     """The suite as a release asks it: through the judge and Great Expectations."""
-    frame = pd.read_parquet(source)
+    frame = frame_of(source)
     evidence, asked = Evidence("data", metric_rows([]), frame), suite(frame)
     # Imports are no part of the work.
     judge(Evidence("data", metric_rows([]), frame.head(10)), asked, strict=True)
@@ -79,7 +84,7 @@ def checks(source: str, out: Path) -> Work:
 
 def by_hand(source: str, out: Path) -> Work:
     """The same questions in pandas, each with its answer and nothing more."""
-    frame = pd.read_parquet(source)
+    frame = frame_of(source)
     asked = suite(frame)
     return lambda: [_holds(frame[str(item.kwargs["column"])], item) for item in asked]
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -21,7 +20,7 @@ from expectations.records import digest_of
 from expectations.spec import Data, Join, Source
 from infra.sources import BATCH_ROWS, RunFunction, naive_utc, normalised, read_batches, redacted
 from tasks.content_digest import ContentDigest
-from tasks.split import assign_split, split_keys
+from tasks.split import Sides
 from tasks.verbatim import needs_no_change
 
 
@@ -36,15 +35,15 @@ def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_funct
     data = _copied(data, root, out / "data.parquet") if copied else data
     batches = even(_joined(data, root, as_of, run_function, told))
     first = next(batches)
-    digest, parts = ContentDigest(), []
+    digest, sides = ContentDigest(), Sides(data)
     with contextlib.nullcontext(_unwritten) if copied else _writing(out / "data.parquet", first.schema) as write:
         for table in itertools.chain([first], batches):
             write(table)
             digest.update(table)
-            parts.append(split_keys(table, data))
+            sides.update(table)
     if copied and any(source["rows_after_as_of_dropped"] for source in told.values()):
         raise CannotAsk(f"{data.rows.path}: its statistics do not tell of its rows. Write the file anew.")
-    split = assign_split(np.concatenate(parts), data.split)
+    split = sides.all()
     (out / "split.bin").write_bytes(split.tobytes())
     for join in data.joins:
         told[join.source]["coverage"] = told[join.source]["rows_covered"] / len(split) if len(split) else None

@@ -16,6 +16,24 @@ Split8 = npt.NDArray[np.int8]
 MIXING = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
 
 
+class Sides:
+    """Fed with batches. By hash a row has its side at once, in one byte; by time only once all rows are known."""
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+        self._parts: list[Any] = []
+
+    def update(self, table: pa.Table) -> None:
+        """Takes the next rows. Raises CannotAsk where there is no column of the group's name."""
+        keys = split_keys(table, self._data)
+        self._parts.append(keys if self._data.split.by == "time" else assign_split(keys, self._data.split))
+
+    def all(self) -> Split8:
+        """(n,) int8 of all rows so far, 1 for test."""
+        parts = np.concatenate(self._parts)
+        return assign_split(parts, self._data.split) if self._data.split.by == "time" else parts
+
+
 def split_keys(table: pa.Table, data: Data) -> Hashes:
     """(n,) uint64 by which rows are split: a hash of the whole row or of its group, or the time itself.
 
@@ -59,7 +77,10 @@ def hash_rows(table: pa.Table) -> Hashes:
 
 def _text_hashes(column: pa.ChunkedArray) -> Hashes:
     if len(column.slice(0, 1000).unique()) > 500:
-        return np.asarray(pd.util.hash_array(column.to_pandas().array, categorize=False), dtype=np.uint64)
+        hashes = pd.util.hash_array(column.to_numpy(), categorize=False)
+        # pandas hashes None unlike the missing value of its own texts.
+        missing = column.is_null().to_numpy() if column.null_count else False
+        return np.where(missing, pd.util.hash_array(pd.array([None], dtype="str"), categorize=False), hashes)
     encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
     hashes = pd.util.hash_array(encoded.dictionary.to_pandas().array, categorize=False)
     return np.asarray(hashes.take(encoded.indices.to_numpy()), dtype=np.uint64)
