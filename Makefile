@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint types floors unit lock clean
+.PHONY: demo test lint types floors unit lock clean bench-snapshot
 
 demo: .venv/ready
 	$(BIN)/python examples/demo.py
@@ -24,6 +24,10 @@ floors: .venv/ready
 
 unit: .venv/ready
 	$(BIN)/python -m pytest
+
+# Several minutes and 4 GB of disk; not part of the tests.
+bench-snapshot: .venv/ready
+	$(BIN)/python -m benchmarks.bench_snapshot
 
 # The lock is complete, so nothing is resolved anew.
 .venv/ready: pyproject.toml requirements.lock

@@ -3,6 +3,7 @@
 import hashlib
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -58,16 +59,33 @@ def _take(hashes: dict[str, "hashlib._Hash"], chunk: pa.Table) -> None:
             hashes[name].update(part)
 
 
-def _canonical(column: pa.Array) -> list[bytes]:
-    valid = np.packbits(pc.is_valid(column).to_numpy(zero_copy_only=False)).tobytes()
+def _canonical(column: pa.Array) -> list[bytes | memoryview]:
+    holes = column.null_count > 0
+    valid = pc.is_valid(column).to_numpy(zero_copy_only=False) if holes else np.ones(len(column), dtype=bool)
+    validity = np.packbits(valid).tobytes()
     if pa.types.is_string(column.type):
-        filled = pc.fill_null(column, "")
-        lengths = pc.binary_length(filled).to_numpy(zero_copy_only=False).astype("<i4").tobytes()
-        return [valid, lengths, "".join(filled.to_pylist()).encode()]
+        return [validity, *_texts(pc.fill_null(column, "") if holes else column)]
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
-    zero = False if pa.types.is_boolean(column.type) else 0
-    values = pc.fill_null(column, zero).to_numpy(zero_copy_only=False)
-    if values.dtype.kind == "f":
-        values = np.where(np.isnan(values), np.nan, values + 0.0)
-    return [valid, np.ascontiguousarray(values).tobytes()]
+    if holes:
+        column = pc.fill_null(column, False if pa.types.is_boolean(column.type) else 0)
+    values = column.to_numpy(zero_copy_only=False)
+    return [validity, _one_zero_one_nan(values) if values.dtype.kind == "f" else np.ascontiguousarray(values).data]
+
+
+def _texts(column: pa.Array) -> list[bytes | memoryview]:
+    """Lengths in bytes (int32, little-endian), and all texts in one, as they lie in Arrow's own buffers."""
+    if not len(column):
+        return [b"", b""]
+    _, ends, text = column.buffers()
+    # A slice shares its buffers with the whole column: its texts lie between its own first and last end.
+    ends = np.frombuffer(ends, dtype="<i4", count=len(column) + 1, offset=4 * column.offset)
+    return [np.diff(ends).data, memoryview(text)[ends[0] : ends[-1]] if text else b""]
+
+
+def _one_zero_one_nan(values: npt.NDArray[np.float64]) -> memoryview:
+    values = values + 0.0
+    strange = np.isnan(values)
+    if strange.any():
+        values[strange] = np.nan
+    return values.data

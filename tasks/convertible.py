@@ -4,15 +4,13 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
-
 from expectations.records import Evidence
 from infra import workshop
 from infra.candidates import open_skops, scan_pickle
 from infra.spec_file import SpecFile
 from tasks.convert import convert
 from tasks.job import Job
-from tasks.snapshot import build_snapshot
+from tasks.snapshot import sample_rows
 
 SAMPLE = 500
 
@@ -25,8 +23,7 @@ def check_convertible(file: SpecFile, as_of: datetime) -> Evidence:
     job, origin = Job(file, "", as_of), file.spec.candidate
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        build_snapshot(file.spec.data, file.root, as_of, folder, workshop.table_reader())
-        rows = pd.read_parquet(folder / "data.parquet").head(SAMPLE)
+        rows = sample_rows(file.spec.data, file.root, as_of, workshop.table_reader(), SAMPLE)
         features, out = job.features(rows), folder / "candidate.skops"
         if origin.train:
             frame, target = folder / "frame.parquet", file.spec.data.target

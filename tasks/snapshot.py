@@ -1,14 +1,14 @@
 """The snapshot: the exact data of a release, frozen as of a stated moment."""
 
-import hashlib
+import contextlib
 import itertools
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -17,28 +17,33 @@ import pyarrow.parquet as pq
 
 from expectations.errors import CannotAsk
 from expectations.records import digest_of
-from expectations.spec import Data, Join, Source, Split
-from infra.sources import BATCH_ROWS, RunFunction, naive_utc, read_batches, redacted
+from expectations.spec import Data, Join, Source
+from infra.sources import BATCH_ROWS, RunFunction, naive_utc, normalised, read_batches, redacted
 from tasks.content_digest import ContentDigest
-
-Split8 = npt.NDArray[np.int8]
+from tasks.split import Sides
+from tasks.verbatim import needs_no_change
 
 
 def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_function: RunFunction) -> dict[str, Any]:
     """Writes `out/data.parquet` and `out/split.bin` (int8 per row: 0 train, 1 test), and returns the manifest.
 
-    Only joined tables are held in memory; the first source is streamed. No rows is allowed: a gate says no later.
+    Only joined tables are held in memory; the first source is streamed. A Parquet file that needs no change is copied
+    as it is. No rows is allowed: a gate says no later.
     """
     told: dict[str, dict[str, Any]] = {name: _origin(name, source) for name, source in data.sources.items()}
-    digest, parts = ContentDigest(), []
+    copied = needs_no_change(data, root, as_of)
+    data = _copied(data, root, out / "data.parquet") if copied else data
     batches = even(_joined(data, root, as_of, run_function, told))
     first = next(batches)
-    with pq.ParquetWriter(out / "data.parquet", first.schema, compression="zstd") as writer:
+    digest, sides = ContentDigest(), Sides(data)
+    with contextlib.nullcontext(_unwritten) if copied else _writing(out / "data.parquet", first.schema) as write:
         for table in itertools.chain([first], batches):
-            writer.write_table(table, row_group_size=BATCH_ROWS)
+            write(table)
             digest.update(table)
-            parts.append(split_keys(table, data))
-    split = assign_split(np.concatenate(parts), data.split)
+            sides.update(table)
+    if copied and any(source["rows_after_as_of_dropped"] for source in told.values()):
+        raise CannotAsk(f"{data.rows.path}: its statistics do not tell of its rows. Write the file anew.")
+    split = sides.all()
     (out / "split.bin").write_bytes(split.tobytes())
     for join in data.joins:
         told[join.source]["coverage"] = told[join.source]["rows_covered"] / len(split) if len(split) else None
@@ -53,6 +58,47 @@ def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_funct
     }
 
 
+def _copied(data: Data, root: Path, out: Path) -> Data:
+    """The same data, read from a copy: what is digested is what is kept, whatever becomes of the source meanwhile."""
+    shutil.copyfile(root / str(data.rows.path), out)
+    rows = data.rows.model_copy(update={"path": str(out.resolve())})
+    return data.model_copy(update={"sources": {**data.sources, next(iter(data.sources)): rows}})
+
+
+def _unwritten(table: pa.Table) -> None:
+    """The rows are in the file already."""
+
+
+@contextlib.contextmanager
+def _writing(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """Tables are written in a thread, one behind: compressing takes as long as all the rest, and shares nothing."""
+    waiting: list[Future[None]] = []
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer, ThreadPoolExecutor(1) as thread:
+
+        def write(table: pa.Table) -> None:
+            while waiting:
+                waiting.pop().result()
+            waiting.append(thread.submit(writer.write_table, table, row_group_size=BATCH_ROWS))
+
+        yield write
+        for last in waiting:
+            last.result()
+
+
+def sample_rows(data: Data, root: Path, as_of: datetime, run_function: RunFunction, n: int) -> pd.DataFrame:
+    """The first `n` rows, or fewer, of what the snapshot would hold, without reading the rest of the first source.
+
+    Joined sources are read whole. The first rows alone tell the types of a CSV file or of a database without any.
+    """
+    told: dict[str, dict[str, Any]] = {name: _origin(name, source) for name, source in data.sources.items()}
+    found: list[pa.Table] = []
+    with contextlib.closing(_joined(data, root, as_of, run_function, told, glimpse=True)) as batches:
+        while sum(table.num_rows for table in found) < n and (batch := next(batches, None)) is not None:
+            found.append(batch)
+    together = pa.concat_tables(found, promote_options="permissive").slice(0, n)
+    return pd.DataFrame(normalised(next(iter(data.sources)), together).to_pandas())
+
+
 def even(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """The same rows, 65,536 at a time and the rest last, so that the file's bytes know nothing of a source's batches.
 
@@ -60,7 +106,8 @@ def even(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """
     rest = next(batches)
     for table in batches:
-        rest = pa.concat_tables([rest, table])
+        # Without the empty table before them, batches of the right size are handed on and not copied.
+        rest = pa.concat_tables([rest, table]) if rest.num_rows else table
         while rest.num_rows > BATCH_ROWS:
             yield rest.slice(0, BATCH_ROWS).combine_chunks()
             rest = rest.slice(BATCH_ROWS)
@@ -75,10 +122,16 @@ def _origin(name: str, source: Source) -> dict[str, Any]:
 
 
 def _known(
-    name: str, source: Source, root: Path, as_of: datetime, run_function: RunFunction, told: dict[str, Any]
+    name: str,
+    source: Source,
+    root: Path,
+    as_of: datetime,
+    run_function: RunFunction,
+    told: dict[str, Any],
+    glimpse: bool = False,
 ) -> Iterator[pa.Table]:
     """A source's rows that were known at `as_of`; a row without its time was not."""
-    for table in read_batches(name, source, root, run_function):
+    for table in read_batches(name, source, root, run_function, glimpse=glimpse):
         told["rows_read"] += table.num_rows
         if source.event_time is not None:
             if source.event_time not in table.column_names:
@@ -88,21 +141,27 @@ def _known(
             known = pc.fill_null(
                 pc.less_equal(table.column(source.event_time), pa.scalar(naive_utc(as_of), pa.timestamp("us"))), False
             )
-            told["rows_after_as_of_dropped"] += table.num_rows - int(pc.sum(known).as_py() or 0)
-            table = table.filter(known)
+            dropped = table.num_rows - int(pc.sum(known).as_py() or 0)
+            told["rows_after_as_of_dropped"] += dropped
+            table = table.filter(known) if dropped else table
         yield table
 
 
 def _joined(
-    data: Data, root: Path, as_of: datetime, run_function: RunFunction, told: dict[str, dict[str, Any]]
-) -> Iterator[pa.Table]:
+    data: Data,
+    root: Path,
+    as_of: datetime,
+    run_function: RunFunction,
+    told: dict[str, dict[str, Any]],
+    glimpse: bool = False,
+) -> Generator[pa.Table, None, None]:
     name = next(iter(data.sources))
     tables: dict[str, pl.DataFrame] = {}
     for join in data.joins:
         known = _known(join.source, data.sources[join.source], root, as_of, run_function, told[join.source])
         tables[join.source] = _frame(pa.concat_tables(known))
         told[join.source]["rows_covered"] = 0
-    for batch in _known(name, data.rows, root, as_of, run_function, told[name]):
+    for batch in _known(name, data.rows, root, as_of, run_function, told[name], glimpse):
         for join in data.joins:
             rows = _frame(batch)
             joined, covered = join_as_of(
@@ -184,51 +243,3 @@ def _check_keys(rows: pl.DataFrame, table: pl.DataFrame, join: Join) -> None:
                 f"the join with {join.source}: {key} is {rows[key].dtype} in the rows and {table[key].dtype} there; "
                 "make them one type."
             )
-
-
-def split_keys(table: pa.Table, data: Data) -> npt.NDArray[np.uint64]:
-    """(n,) uint64 by which rows are split: a hash of the whole row or of its group, or the time itself.
-
-    Raises CannotAsk where there is no column of the group's name.
-    """
-    if data.split.by == "time":
-        times = table.column(str(data.rows.event_time)).cast(pa.int64()).to_numpy()
-        # Shifted, so that a time before 1970 is smaller as an unsigned number too.
-        return np.asarray(times.astype(np.int64).view(np.uint64) ^ np.uint64(2**63))
-    columns = [data.split.group] if data.split.group else sorted(table.column_names)
-    if lost := set(columns) - set(table.column_names):
-        raise CannotAsk(f"data.split.group: no column {lost.pop()}; there are {', '.join(table.column_names)}.")
-    frame = pd.DataFrame({column: _hashable(table.column(column)) for column in columns})
-    hashes = pd.util.hash_pandas_object(frame, index=False, categorize=False).to_numpy(dtype=np.uint64)
-    return _mixed(np.asarray(hashes, dtype=np.uint64), data.split.seed)
-
-
-def _hashable(column: pa.ChunkedArray) -> Any:
-    """Equal values get equal bits whatever else is in the batch: pandas would hash 5 unlike the 5.0 beside a null."""
-    if pa.types.is_string(column.type):
-        return column.to_pandas()
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    values = column.cast(pa.float64(), safe=False).to_numpy()
-    return np.where(np.isnan(values), np.nan, values + 0.0)
-
-
-def _mixed(hashes: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.uint64]:
-    """The seed, and splitmix64's finalizer (Steele, Lea, Flood 2014): pandas' own key counts for texts only."""
-    mixed = hashes ^ np.uint64(int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:8], "big"))
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
-
-
-def assign_split(keys: npt.NDArray[np.uint64], split: Split) -> Split8:
-    """(n,) int8: 1 for test. By hash a row keeps its side as data grows; by time the latest share, ties on one side."""
-    if not len(keys):
-        return np.zeros(0, dtype=np.int8)
-    if split.by == "time":
-        # By rank and not by interpolation: these numbers are larger than what a float can hold.
-        last_of_train = int((1 - split.test) * (len(keys) - 1))
-        return np.asarray(keys > np.partition(keys, last_of_train)[last_of_train], dtype=np.int8)
-    return np.asarray(keys < np.uint64(split.test * 2.0**64), dtype=np.int8)

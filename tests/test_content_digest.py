@@ -1,10 +1,14 @@
+import hashlib
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from expectations.records import digest_of
 from tasks.content_digest import CHUNK_ROWS, ContentDigest
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
@@ -59,6 +63,44 @@ def test_digests_are_equal_where_rows_are_and_nowhere_else(some, others):
         return [(a, b if b is None else repr(b + 0.0), c, d) for a, b, c, d in rows]
 
     assert (digest(table_of(some)) == digest(table_of(others))) == (canonical(some) == canonical(others))
+
+
+def plainly(table):
+    """The digest as first written, by way of Python texts: what is in a store stays findable."""
+    parts = {}
+    for name in table.column_names:
+        parts[name] = hashlib.sha256()
+        for start in range(0, table.num_rows, CHUNK_ROWS):
+            column = table.column(name).slice(start, CHUNK_ROWS).combine_chunks()
+            parts[name].update(np.packbits(pc.is_valid(column).to_numpy(zero_copy_only=False)).tobytes())
+            if pa.types.is_string(column.type):
+                filled = pc.fill_null(column, "")
+                parts[name].update(pc.binary_length(filled).to_numpy(zero_copy_only=False).astype("<i4").tobytes())
+                parts[name].update("".join(filled.to_pylist()).encode())
+            else:
+                zero = False if pa.types.is_boolean(column.type) else 0
+                values = pc.fill_null(column, zero).to_numpy(zero_copy_only=False)
+                if values.dtype.kind == "f":
+                    values = np.where(np.isnan(values), np.nan, values + 0.0)
+                parts[name].update(np.ascontiguousarray(values).tobytes())
+    columns = {name: [str(table.schema.field(name).type), part.hexdigest()] for name, part in parts.items()}
+    return digest_of({"rows": table.num_rows, "columns": columns})
+
+
+@settings(deadline=None)
+@given(ROWS, st.integers(0, 3), st.integers(0, 3))
+def test_the_digest_is_what_it_always_was_also_of_slices(rows, start, end):
+    table = table_of(rows)
+    part = table.slice(start, max(table.num_rows - start - end, 0))
+    assert digest(part) == plainly(part)
+    assert digest(pa.concat_tables([part, table])) == plainly(pa.concat_tables([part, table]))
+
+
+def test_the_digest_of_more_than_a_chunk_is_what_it_always_was():
+    texts = [None if i % 7 == 0 else "é" * (i % 5) for i in range(CHUNK_ROWS + 999)]
+    table = pa.table({"t": texts, "n": np.arange(CHUNK_ROWS + 999) / 3}).slice(500)
+    assert digest(table) == plainly(table)
+    assert digest(*[table.slice(start, 1000) for start in range(0, table.num_rows, 1000)]) == plainly(table)
 
 
 @pytest.mark.parametrize("size", [CHUNK_ROWS - 1, CHUNK_ROWS, CHUNK_ROWS + 1, 1000])

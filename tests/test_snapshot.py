@@ -1,6 +1,7 @@
 import hashlib
 import sqlite3
 from datetime import datetime, timedelta, timezone
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from expectations.errors import CannotAsk
 from expectations.spec import Data, Join, Source
 from infra.sources import probe
 from tasks.content_digest import ContentDigest
-from tasks.snapshot import build_snapshot, join_as_of
+from tasks.snapshot import build_snapshot, join_as_of, sample_rows
 
 AS_OF = datetime(2026, 1, 1)
 
@@ -237,10 +238,49 @@ def test_a_moment_with_a_zone_is_that_moment(tmp_path):
 def test_the_file_has_the_same_bytes_whatever_the_row_groups_of_its_source(tmp_path):
     digests = set()
     for size in (1_000, 65_536, 1_000_000):
-        frame(70_000).to_parquet(tmp_path / "t.parquet", row_group_size=size)
+        frame(70_000).astype({"y": "float32"}).to_parquet(tmp_path / "t.parquet", row_group_size=size)
         snapshot(tmp_path, {"path": "t.parquet"})
         digests.add(hashlib.sha256((tmp_path / "out" / "data.parquet").read_bytes()).hexdigest())
     assert len(digests) == 1
+
+
+MOMENTS = pd.to_datetime(["2025-01-01", "2025-01-02"]).astype("datetime64[us]")
+ROWS = pd.DataFrame({"a": [1, 2], "b": ["x", None], "t": MOMENTS, "y": [0.5, np.nan]})
+
+
+@pytest.mark.parametrize(
+    ("rows", "copied"),
+    [
+        (ROWS, True),
+        (ROWS.iloc[:0], False),
+        (ROWS.astype({"a": "int32"}), False),
+        (ROWS.astype({"a": "Int64"}), False),
+        (ROWS.astype({"b": "category"}), False),
+        (ROWS.astype({"t": "datetime64[ns]"}), False),
+        (ROWS.set_index("a"), False),
+        (ROWS.set_axis([3, 4]), False),
+        (ROWS.assign(t=ROWS["t"].dt.tz_localize("UTC")), False),
+        (ROWS.assign(t=[MOMENTS[0], None]), False),
+        (ROWS.assign(t=[MOMENTS[0], AS_OF + timedelta(days=1)]), False),
+    ],
+)
+def test_a_file_that_needs_no_change_is_copied_and_none_other(tmp_path, rows, copied):
+    rows.to_parquet(tmp_path / "t.parquet")
+    source = {"path": "t.parquet", "event_time": "t"}
+    manifest, found, split = snapshot(tmp_path, source)
+    same = (tmp_path / "t.parquet").read_bytes() == (tmp_path / "out" / "data.parquet").read_bytes()
+    assert same == copied
+    with mock.patch("tasks.snapshot.needs_no_change", return_value=False):
+        again = snapshot(tmp_path, source)
+    assert manifest == again[0]
+    pd.testing.assert_frame_equal(found, again[1])
+    assert split.tolist() == again[2].tolist()
+
+
+def test_joined_rows_and_texts_in_categories_are_never_copied(tmp_path):
+    pq.write_table(pa.table({"b": pa.array(["x"]).dictionary_encode(), "y": [1]}), tmp_path / "t.parquet")
+    assert snapshot(tmp_path, {"path": "t.parquet"})[0]["columns"] == {"b": "string", "y": "int64"}
+    assert pq.read_schema(tmp_path / "out" / "data.parquet").types == [pa.string(), pa.int64()]
 
 
 def test_a_column_without_any_value_is_text(tmp_path):
@@ -273,3 +313,40 @@ def test_a_join_that_cannot_be_is_told_in_a_sentence(table, on, told):
 def test_a_join_with_an_empty_table_keeps_the_rows():
     empty = pl.DataFrame({"k": [], "since": [], "price": []}, {"k": pl.String, "since": pl.Datetime, "price": pl.Int64})
     assert joined({"k": [1], "t": [day(2)]}, empty).to_dicts() == [{"k": 1, "t": day(2), "price": None}]
+
+
+def write(folder, kind, rows):
+    if kind == "sql":
+        with sqlite3.connect(folder / "t.db") as database:
+            rows.to_sql("t", database, index=False)
+        return {"url": f"sqlite:///file:{folder}/t.db?mode=ro&uri=true", "query": "select * from t"}
+    path = folder / f"t.{kind}"
+    rows.to_parquet(path) if kind == "parquet" else rows.to_csv(path, index=False)
+    return {"path": path.name}
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet", "sql"])
+@pytest.mark.parametrize("n", [1, 5, 2_000, 9_999])
+def test_a_sample_is_the_first_rows_of_the_snapshot(tmp_path, kind, n):
+    times = [day(9) if i % 2 else AS_OF + timedelta(days=1) for i in range(3_000)]
+    rows = pd.DataFrame({"k": ["x"] * 3_000, "t": times, "late": [None] * 1_500 + [0.5] * 1_500, "y": range(3_000)})
+    pd.DataFrame({"k": ["x"], "since": [day(3)], "price": [10.0]}).to_parquet(tmp_path / "p.parquet")
+    sources = {"rows": {**write(tmp_path, kind, rows), "event_time": "t"}}
+    sources["prices"] = {"path": "p.parquet", "event_time": "since"}
+    data = Data.model_validate({"target": "y", "sources": sources, "joins": [{"source": "prices", "on": ["k"]}]})
+    (tmp_path / "out").mkdir()
+    build_snapshot(data, tmp_path, AS_OF, tmp_path / "out", no_function)
+    whole = pd.read_parquet(tmp_path / "out" / "data.parquet").head(n)
+    pd.testing.assert_frame_equal(sample_rows(data, tmp_path, AS_OF, no_function, n), whole, check_dtype=n > 1_000)
+
+
+def test_a_sample_does_not_read_the_rest(tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n" + "1,2\n" * 2_000_000 + "ragged,row,here\n")
+    data = Data.model_validate({"target": "y", "sources": {"rows": {"path": "t.csv"}}})
+    assert len(sample_rows(data, tmp_path, AS_OF, no_function, 500)) == 500
+
+
+def test_a_sample_of_no_rows_has_its_columns(tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n")
+    data = Data.model_validate({"target": "y", "sources": {"rows": {"path": "t.csv"}}})
+    assert sample_rows(data, tmp_path, AS_OF, no_function, 500).columns.tolist() == ["a", "y"]

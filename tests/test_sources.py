@@ -1,15 +1,22 @@
+import csv
 import gzip
+import itertools
 import sqlite3
+import tempfile
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from expectations.errors import CannotAsk
 from expectations.spec import Source
-from infra.sources import expanded, probe, read_batches, redacted
+from infra.sources import csv_file, expanded, probe, probing, read_batches, redacted
 
 AS_OF = datetime(2026, 1, 1)
 SECRET = "s3@cr/et:%41"
@@ -50,6 +57,65 @@ def test_the_last_row_of_a_csv_has_its_say_on_the_type(tmp_path, last, kind):
     table = read(tmp_path, path="t.csv")
     assert table.schema.field("a").type == kind
     assert table.num_rows == 70_001
+
+
+BLOCKS = [
+    ["1", "2", "3"],
+    ["4", "0.5", "6"],
+    ["", "", ""],
+    ["x", "1", "2"],
+    ["+7", "nan", "Infinity"],
+    ["true", "False"],
+]
+TIMES = [["2025-01-02"], ["2025-01-02 03:04:05"], [""]]
+
+
+@pytest.mark.parametrize("column", list(itertools.permutations(BLOCKS, 3)) + list(itertools.permutations(TIMES, 2)))
+def test_the_order_of_rows_and_the_size_of_blocks_do_not_count_for_the_type(tmp_path, monkeypatch, column):
+    lines = [f"{value},{number}\n" for number, value in enumerate(itertools.chain(*column))]
+    kinds = set()
+    for size, order in itertools.product([3, 20, 1 << 20], [1, -1]):
+        monkeypatch.setattr(csv_file, "BLOCK_BYTES", size)
+        (tmp_path / "t.csv").write_text("a,b\n" + "".join(lines[::order]))
+        kinds.add(str(read(tmp_path, path="t.csv").schema))
+    assert len(kinds) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1", "2.5"], "double"),
+        (["1", "inf"], "double"),
+        (["true", "False"], "bool"),
+        (["true", "1"], "string"),
+        (["2025-01-02", "x"], "string"),
+        (["2025-01-02", "2025-01-02 03:04:05"], "timestamp[us]"),
+        (["99999999999999999999", "1"], "double"),
+        (["99999999999999999999", "1.5"], "double"),
+        (["", ""], "string"),
+    ],
+)
+@pytest.mark.parametrize("size", [3, 1 << 20])
+def test_the_narrowest_type_that_holds_every_value_is_taken(tmp_path, monkeypatch, values, kind, size):
+    monkeypatch.setattr(csv_file, "BLOCK_BYTES", size)
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{value},1\n" for value in values))
+    assert str(read(tmp_path, path="t.csv").schema.field("a").type) == kind
+
+
+@given(st.lists(st.tuples(st.text('ab,"\n\r é', max_size=6), st.integers()), max_size=20), st.integers(1, 40))
+def test_blocks_may_end_anywhere_in_quoted_texts(rows, size):
+    with tempfile.TemporaryDirectory() as name, mock.patch.object(csv_file, "BLOCK_BYTES", size):
+        rows = [(f"-{text}", number % 2**60) for text, number in rows]
+        with Path(name, "t.csv").open("w", newline="") as file:
+            csv.writer(file, quoting=csv.QUOTE_NONNUMERIC).writerows([("a", "b\n"), *rows])
+        assert [tuple(row.values()) for row in read(Path(name), path="t.csv").to_pylist()] == rows
+
+
+def test_a_quote_that_is_never_closed_does_not_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "LONGEST_RECORD_BYTES", 1 << 22)
+    (tmp_path / "t.csv").write_text('a,b\n"x,1\n' + "y,2\n" * 3_000_000)
+    with pytest.raises(CannotAsk, match="is a quote left open"):
+        read(tmp_path, path="t.csv")
 
 
 def test_texts_that_mean_missing_are_missing(tmp_path):
@@ -127,7 +193,8 @@ def test_a_function_writes_a_parquet_file_and_runs_once_for_a_probe(tmp_path):
     source = {"function": "make:rows", "event_time": "at", "fresh_within_days": 3}
     assert read(tmp_path, run, **source).column("a").to_pylist() == [1]
     assert checks(tmp_path, source, run_function=run)["freshness"]["outcome"] == "passed"
-    assert calls == [("make:rows", tmp_path)] * 2
+    assert checks(tmp_path, source, run_function=run)["latency"]["outcome"] == "not applicable"
+    assert calls == [("make:rows", tmp_path)] * 3
 
 
 @pytest.mark.parametrize(
@@ -196,6 +263,14 @@ def test_fresh_is_the_newest_row_up_to_as_of(tmp_path, times, outcome, as_of):
     source = parquet(tmp_path, at=pa.array(times, pa.timestamp("us")))
     found = checks(tmp_path, {**source, "event_time": "at", "fresh_within_days": 3}, as_of=as_of)
     assert found["freshness"]["outcome"] == outcome
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [(60_000, "passed"), (0, "failed")])
+def test_the_time_to_the_first_rows_is_held_against_a_stated_limit(tmp_path, monkeypatch, limit, outcome):
+    monkeypatch.setattr(probing, "FIRST_ROWS_LIMIT_MS", limit)
+    found = checks(tmp_path, parquet(tmp_path, a=[1]))["latency"]
+    assert found["outcome"] == outcome
+    assert found["expected"] == f"first rows within {limit:,} ms"
 
 
 def test_freshness_of_a_column_that_is_not_there_is_inconclusive(tmp_path):
