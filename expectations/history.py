@@ -22,7 +22,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Release:
-    """Where one release stands: started, waiting, stopped, approved, rejected, champion or retired.
+    """Where one release stands: started, waiting, stopped, approved, rejected, champion, retired or imported.
 
     `judged_at` is the number of the record that holds its verdict, figures and blobs.
     """
@@ -88,7 +88,7 @@ def refusal(state: State, kind: str, model: str, body: dict[str, Any]) -> str | 
     if wrong:
         return f"{kind}: missing, or of another type: {', '.join(wrong)}."
     release = state.releases.get(body["release"])
-    if kind == "release started":
+    if kind in ("release started", "release imported"):
         return f"{body['release']} was started before." if release else None
     if release is None or release.model != model:
         return f"{body['release']}: no such release of {model}."
@@ -164,6 +164,25 @@ def _started(draft: State, record: Record) -> None:
     _keep(draft, release)
 
 
+def _imported(draft: State, record: Record) -> None:
+    """From another ledger, to be read: it has a dossier and blobs, and never serves."""
+    body = record.body
+    release = Release(
+        id=body["release"],
+        model=record.model,
+        as_of="",
+        spec_digest="",
+        developers=(),
+        approvals_needed=0,
+        started_at=record.time,
+        status="imported",
+        outcome=body["outcome"],
+        dossier_digest=body["dossier_digest"],
+        judged_at=record.seq,
+    )
+    _keep(draft, release)
+
+
 def _judged(draft: State, record: Record) -> None:
     body, lets_through = record.body, Outcome(record.body["outcome"]).lets_through
     judged = replace(
@@ -213,17 +232,20 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
         "dossier_digest": str,
         "blobs": dict,
     },
+    "release imported": {"release": str, "outcome": str, "signed_by": str, "dossier_digest": str, "blobs": dict},
     "decided": {"release": str, "person": str, "decision": str, "dossier_digest": str},
     "promoted": {"release": str},
 }
 _CHECK: dict[str, Callable[[State, Release, dict[str, Any]], str | None]] = {
     "release started": lambda _state, _release, _body: None,
+    "release imported": lambda _state, _release, _body: None,
     "release judged": _check_judged,
     "decided": _check_decided,
     "promoted": _check_promoted,
 }
 _APPLY: dict[str, Callable[[State, Record], None]] = {
     "release started": _started,
+    "release imported": _imported,
     "release judged": _judged,
     "decided": _decided,
     "promoted": _promoted,

@@ -19,6 +19,7 @@ STATUS_WORDS = {
     "rejected": "was rejected",
     "started": "was begun and not finished: run the same command again",
     "approved": "is approved",
+    "imported": "was imported, to be read",
 }
 
 as_json = click.option("--json", "json_", is_flag=True, help="Answer with one JSON document.")

@@ -2,7 +2,7 @@
 
 import click
 
-from flows import release_commands, settings, store_commands
+from flows import keeping_commands, release_commands, settings, store_commands
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -26,6 +26,9 @@ for command in (
     store_commands.status,
     store_commands.history,
     store_commands.verify,
+    keeping_commands.gc,
+    keeping_commands.export_release,
+    keeping_commands.import_release,
     release_commands.schema,
 ):
     main.add_command(command)

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -75,7 +76,7 @@ def status(model: str, store_url: str, json_: bool) -> None:
     if not mine:
         known = ", ".join(sorted({item.model for item in state.releases.values()})) or "none"
         raise CannotAsk(f"{model}: no such model in {store_url}. Models there: {known}.")
-    lines = [f"{item.id}  as of {item.as_of[:10]}  {STATUS_WORDS[item.status]}{_who(item)}" for item in mine]
+    lines = [f"{item.id}  {_since(item)}  {STATUS_WORDS[item.status]}{_who(item)}" for item in mine]
     value = {
         "model": model,
         "champion": state.models.get(model),
@@ -83,6 +84,10 @@ def status(model: str, store_url: str, json_: bool) -> None:
     }
     serves = f"{model}: {state.models.get(model) or 'nothing'} serves."
     answer(json_, value, "\n".join([serves, *lines]))
+
+
+def _since(item: Any) -> str:
+    return f"as of {item.as_of[:10]}" if item.as_of else "of another store"
 
 
 def _who(item: Any) -> str:
@@ -118,16 +123,24 @@ def _record_words(body: dict[str, Any]) -> str:
 
 
 @click.command(cls=Command)
+@click.argument("archive", required=False, type=click.Path(path_type=Path))
 @store_option
 @as_json
-def verify(store_url: str, json_: bool) -> None:
-    """Walk the hash chain, every signature and every blob's digest.
+def verify(archive: Path | None, store_url: str, json_: bool) -> None:
+    """Walk the hash chain, every signature and every blob's digest: of a store, or of one exported ARCHIVE.
 
     Example: seatrial verify --store ./store
     """
-    from tasks.job import open_ledger
+    if archive:
+        from infra.archive import Archive
 
-    problems = open_ledger(store_url).problems()
-    sound = f"{store_url}: sound. Every record is in its place and signed, every blob is what its digest says."
+        opened = Archive(archive)
+        problems, key = opened.problems(), opened.public_key["keyid"]
+        sound = f"{archive}: sound. {opened.release}, signed by the key {key[:16]}: compare that with the store's."
+    else:
+        from tasks.job import open_ledger
+
+        problems = open_ledger(store_url).problems()
+        sound = f"{store_url}: sound. Every record is in its place and signed, every blob is what its digest says."
     answer(json_, {"sound": not problems, "problems": problems}, "\n".join(f"✗ {p}" for p in problems) or sound)
     sys.exit(NO if problems else DONE)

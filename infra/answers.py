@@ -24,17 +24,24 @@ def once(store: Store, home: Path, step: str, inputs: dict[str, Any], compute: C
     try:
         return step_answer(store, key, signer.public_key)
     except Missing:
-        store.put_if_absent(key, sign({"key": key, "step": step, "answer": compute()}, ANSWER, signer))
+        store.put_if_absent(
+            key, sign({"key": key, "step": step, "inputs": inputs, "answer": compute()}, ANSWER, signer)
+        )
         return step_answer(store, key, signer.public_key)
 
 
 def step_answer(store: Store, key: str, trusted: SSlibKey) -> Answer:
     """What a finished step answered. Raises Missing, or Corrupt where it is not what that key signed for this place."""
+    answer: Answer = step_content(key, store.get(key), trusted)["answer"]
+    return answer
+
+
+def step_content(key: str, data: bytes, trusted: SSlibKey) -> dict[str, Any]:
+    """{key, step, inputs, answer} of a finished step. Raises Corrupt where that key did not sign it for this place."""
     try:
-        content = signed(store.get(key), ANSWER, trusted)
+        content = signed(data, ANSWER, trusted)
         if content["key"] != key:
             raise Unsound(f"it is the answer of {content['step']}, in another's place.")
     except Unsound as error:
         raise Corrupt(f"{key}: {error} Remove it: the step runs again.") from None
-    answer: Answer = content["answer"]
-    return answer
+    return content

@@ -24,7 +24,7 @@ def troubles(store: Store, records: Sequence[Record], trusted: SSlibKey) -> list
     for digest in sorted(kept):
         found += _trouble(f"blob {digest}", partial(store.check_blob, digest))
     for record in records:
-        lost = {name: digest for name, digest in _blobs(record.body) if digest not in kept}
+        lost = {name: digest for name, digest in named_blobs(record.body) if digest not in kept}
         found += [f"record {record.seq}: its blob {name} is gone: {digest}." for name, digest in lost.items()]
     for key in store.keys("steps/"):
         found += _trouble(key, partial(step_answer, store, key, trusted))
@@ -67,14 +67,14 @@ def _trouble(name: str, look: Callable[[], object]) -> list[str]:
     return []
 
 
-def _blobs(value: Any) -> Iterator[tuple[str, str]]:
+def named_blobs(value: Any) -> Iterator[tuple[str, str]]:
     """Each (name, digest) under a key `blobs`, however deep."""
     if isinstance(value, list):
         for item in value:
-            yield from _blobs(item)
+            yield from named_blobs(item)
     if isinstance(value, dict):
         named = value.get("blobs")
         if isinstance(named, dict):
             yield from ((k, v) for k, v in named.items() if isinstance(v, str) and DIGEST.fullmatch(v))
         for item in value.values():
-            yield from _blobs(item)
+            yield from named_blobs(item)

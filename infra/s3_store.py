@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -83,6 +84,23 @@ class S3Store:
     def check_blob(self, digest: str) -> None:
         """See Store."""
         expect_digest(digest, self._read(blob_key(digest), _digest_of))
+
+    def age_seconds(self, key: str) -> float:
+        """See Store. By the server's clock on both sides."""
+        with asking(self._place, f"asking for the age of {key}"):
+            try:
+                found = self._client.head_object(**self._at(key))
+            except ClientError as error:
+                if status_of(error) == 404:
+                    raise Missing(key) from None
+                raise
+        now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return float((now - found["LastModified"]).total_seconds())
+
+    def remove(self, key: str) -> None:
+        """See Store."""
+        with asking(self._place, f"removing {key}"):
+            self._client.delete_object(**self._at(key))
 
     def place(self, key: str) -> str:
         """See Store."""

@@ -50,6 +50,12 @@ class Store(Protocol):
     def check_blob(self, digest: str) -> None:
         """Reads what the store itself has, never a local copy of it. Raises Missing or Corrupt."""
 
+    def age_seconds(self, key: str) -> float:
+        """Since it was written, or a blob was last kept again. Raises Missing."""
+
+    def remove(self, key: str) -> None:
+        """Takes away what nothing refers to: a blob that no record names. Nothing else is ever removed."""
+
     def place(self, key: str) -> str:
         """Where a person finds a key: a path, or a URL without the rest that says how to reach it."""
 

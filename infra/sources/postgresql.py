@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import pyarrow as pa
 
-from expectations.errors import CannotAsk
+from expectations.errors import Away, CannotAsk
 from expectations.spec import Source
 from infra.sources.urls import expanded, redacted, without_secrets
 
@@ -54,7 +54,7 @@ def _connected(name: str, source: Source) -> Iterator[Any]:
         connected = dbapi.connect(_libpq_url(expanded(name, str(source.url))))
     except (Error, ValueError) as error:
         told = without_secrets(error, str(source.url))
-        raise CannotAsk(
+        raise Away(
             f"{name}: expected a connection to {redacted(str(source.url))}, found: {told}. "
             "Look at the url and its server."
         ) from None

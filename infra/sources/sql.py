@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.feather as feather
 
-from expectations.errors import CannotAsk
+from expectations.errors import Away, CannotAsk
 from expectations.spec import Source
 from infra.sources.columns import normalised
 from infra.sources.parquet_file import BATCH_ROWS
@@ -78,7 +78,7 @@ def connection(name: str, source: Source) -> Any:
         return sa.create_engine(url, connect_args=arguments, poolclass=sa.NullPool).connect()
     except (sa.exc.SQLAlchemyError, ImportError, ValueError, TypeError) as error:
         told = without_secrets(error, str(source.url))
-        raise CannotAsk(
+        raise Away(
             f"{name}: expected a connection to {shown}, found: {told}. Look at the url and its server."
         ) from None
 
