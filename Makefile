@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint types floors unit lock clean bench-snapshot
+.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger
 
 demo: .venv/ready
 	$(BIN)/python examples/demo.py
@@ -28,6 +28,12 @@ unit: .venv/ready
 # Several minutes and 4 GB of disk; not part of the tests.
 bench-snapshot: .venv/ready
 	$(BIN)/python -m benchmarks.bench_snapshot
+
+bench-release: .venv/ready
+	$(BIN)/python -m benchmarks.bench_release
+
+bench-ledger: .venv/ready
+	$(BIN)/python -m benchmarks.bench_ledger
 
 # The lock is complete, so nothing is resolved anew.
 .venv/ready: pyproject.toml requirements.lock

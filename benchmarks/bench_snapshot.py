@@ -19,7 +19,7 @@ from tests.postgresql_server import binaries, own_server
 SMALL, LARGE = 1_000_000, 5_000_000
 REPEATS = 5
 PACKAGES = ("pyarrow", "polars", "pandas", "numpy", "great-expectations", "adbc-driver-postgresql")
-SECRET = "benchmark"  # noqa: S105  Of a server that lives for this run only.
+SECRET = "benchmark"
 Measured = dict[str, float]
 
 

@@ -28,7 +28,7 @@ def snapshot(source: str, out: Path) -> Work:
     if not source.startswith("/"):
         port, rows = source.split("/")
         url = f"postgresql://postgres:${{SEATRIAL_BENCH_PASSWORD}}@127.0.0.1:{port}/postgres"
-        about = {"url": url, "query": f"select * from rows_{rows}"}  # noqa: S608
+        about = {"url": url, "query": f"select * from rows_{rows}"}
     else:
         about = {"path": source}
     data = Data.model_validate({"target": "y", "sources": {"rows": {**about, "event_time": "at"}}})

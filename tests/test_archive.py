@@ -119,7 +119,7 @@ def test_an_archive_that_is_not_sound_changes_nothing(archive, tmp_path):
 
 def test_an_unknown_release_and_a_file_in_the_way_are_told(archive, tmp_path):
     store, ledger = opened(tmp_path)
-    with pytest.raises(CannotAsk, match="no such release. There are: r1, r2"):
+    with pytest.raises(CannotAsk, match="There are: r1, r2"):
         write_archive(store, ledger, "r3", tmp_path / "r3.zip")
     with pytest.raises(CannotAsk, match="found one"):
         write_archive(store, ledger, "r1", archive)
