@@ -1,7 +1,5 @@
 """Is the exported model the model that was trained?"""
 
-import json
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,13 +9,8 @@ import pandas as pd
 
 from expectations.errors import CannotAsk
 from expectations.records import Evidence, metric_rows
-from infra.runtime import SIGNATURE_KEY, Predictions, Scorer, estimator_predictions, label_text
-from tasks.converters import own_converters
-
-OPSETS = {"": 21, "ai.onnx.ml": 3}
-# These cast what they are given to float32 by themselves, so the cast can stand before them without any change.
-TREES = ("DecisionTree", "ExtraTree", "ExtraTrees", "RandomForest", "GradientBoosting")
-ATTEMPTS = ("double, cast before trees", "double", "native types", "float")
+from infra.runtime import Predictions, Scorer, estimator_predictions
+from tasks.conversion.export import ATTEMPTS, OPSETS, export
 
 
 class CannotConvert(CannotAsk):
@@ -52,86 +45,6 @@ def convert(estimator: Any, frame: pd.DataFrame, name: str, tolerance: float) ->
 def _distance(evidence: Evidence) -> tuple[float, float]:
     values = evidence.metrics.set_index("metric")["value"]
     return float(values["label_mismatches"]), float(values["max_difference"])
-
-
-def export(estimator: Any, frame: pd.DataFrame, name: str, attempt: str) -> bytes:
-    """One attempt: the ONNX graph with the names and types of the columns in its metadata."""
-    from skl2onnx import convert_sklearn
-
-    kinds = {column: input_kind(frame[column], attempt) for column in frame.columns}
-    model = _with_columns(estimator, frame)
-    model = _cast_before_trees(model) if attempt.startswith("double, cast") else model
-    options = {"zipmap": False} if hasattr(estimator, "classes_") else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        graph = convert_sklearn(
-            model,
-            initial_types=_initial_types(kinds),
-            target_opset=OPSETS,
-            options=options,
-            name=name,
-            **own_converters(),
-        )
-    signature = {
-        "inputs": [
-            {"column": c, "input": i.name, "type": kinds[c]} for c, i in zip(kinds, graph.graph.input, strict=True)
-        ],
-        "classes": list(estimator_classes(estimator)),
-    }
-    # The converter gathers the opsets in a set; in one order the same model gives the same bytes.
-    opsets = sorted(graph.opset_import, key=lambda opset: opset.domain)
-    del graph.opset_import[:]
-    graph.opset_import.extend(opsets)
-    entry = graph.metadata_props.add()
-    entry.key, entry.value = SIGNATURE_KEY, json.dumps(signature, sort_keys=True)
-    return bytes(graph.SerializeToString(deterministic=True))
-
-
-def estimator_classes(estimator: Any) -> tuple[str, ...]:
-    """A classifier's labels as text, none for a regressor."""
-    return tuple(label_text(estimator.classes_)) if hasattr(estimator, "classes_") else ()
-
-
-def input_kind(column: "pd.Series[Any]", attempt: str) -> str:
-    """How a column enters the graph: string, int64, float or double. Raises CannotAsk for times."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        raise CannotAsk(f"{column.name} is a time: no graph takes one. Put it in data.ignore, or make numbers of it.")
-    if not pd.api.types.is_numeric_dtype(column):
-        return "string"
-    if attempt == "native types" and not pd.api.types.is_float_dtype(column):
-        return "int64"
-    return "float" if attempt == "float" else "double"
-
-
-def _initial_types(kinds: dict[str, str]) -> list[tuple[str, Any]]:
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
-
-    types = {"string": StringTensorType, "int64": Int64TensorType, "float": FloatTensorType, "double": DoubleTensorType}
-    return [(column, types[kind]([None, 1])) for column, kind in kinds.items()]
-
-
-def _with_columns(estimator: Any, frame: pd.DataFrame) -> Any:
-    """Estimators that take one matrix get a first step that puts the columns together, in their order."""
-    from sklearn.compose import ColumnTransformer
-    from sklearn.pipeline import Pipeline
-
-    first = estimator.steps[0][1] if isinstance(estimator, Pipeline) else estimator
-    if isinstance(first, ColumnTransformer):
-        return estimator
-    together = ColumnTransformer([("columns", "passthrough", list(frame.columns))]).fit(frame.head(2))
-    return Pipeline([("seatrial_columns", together), ("model", estimator)])
-
-
-def _cast_before_trees(model: Any) -> Any:
-    from skl2onnx.sklapi import CastTransformer
-    from sklearn.pipeline import Pipeline
-
-    last = model.steps[-1][1]
-    if isinstance(last, Pipeline):
-        return Pipeline([*model.steps[:-1], (model.steps[-1][0], _cast_before_trees(last))])
-    if not type(last).__name__.startswith(TREES):
-        return model
-    return Pipeline([*model.steps[:-1], ("seatrial_cast", CastTransformer(dtype=np.float32)), model.steps[-1]])
 
 
 def measure_parity(trained: Predictions, exported: Predictions, attempt: str = "", size: int = 0) -> Evidence:

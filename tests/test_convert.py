@@ -106,5 +106,5 @@ def test_missing_numbers_are_imputed_in_double_before_trees(strategy):
     frame.iloc[::5, 0] = np.nan
     model = make_pipeline(SimpleImputer(strategy=strategy), StandardScaler(), RandomForestRegressor(21, random_state=0))
     _, evidence = convert(model.fit(frame, frame["rooms"] * 2.0), frame, "m", 1e-5)
-    assert evidence.facts["attempt"] == "double, cast before trees"
+    assert evidence.facts["attempt"] == "double"
     assert value(evidence, "max_difference") < 1e-5

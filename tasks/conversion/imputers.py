@@ -1,18 +1,17 @@
-"""Converters of our own, where skl2onnx's graph does not run or is not the estimator."""
+"""Imputers: onnxruntime has none for doubles."""
 
 from typing import Any
 
 import numpy as np
 
+from tasks.conversion.converter import Converter
 
-def own_converters() -> dict[str, Any]:
-    """What `convert_sklearn` takes besides its own: shape calculators and conversion functions."""
+
+def converters() -> list[Converter]:
+    """SimpleImputer of numbers."""
     from sklearn.impute import SimpleImputer
 
-    return {
-        "custom_shape_calculators": {SimpleImputer: _imputer_shape},
-        "custom_conversion_functions": {SimpleImputer: _convert_imputer},
-    }
+    return [Converter(SimpleImputer, _imputer_shape, _convert_imputer)]
 
 
 def _imputer_shape(operator: Any) -> None:

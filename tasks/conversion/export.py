@@ -1,0 +1,99 @@
+"""One attempt at a graph: an estimator with its columns, written in one precision, of one opset family."""
+
+import json
+import warnings
+from typing import Any
+
+import pandas as pd
+
+from expectations.errors import CannotAsk
+from infra.runtime import SIGNATURE_KEY, label_text
+from tasks.conversion.converter import own_converters
+
+# One family throughout: only ai.onnx.ml 5 has trees in double (`TreeEnsemble`), and a file cannot mix.
+OPSETS = {"": 21, "ai.onnx.ml": 5}
+IR_VERSION = 10
+# What skl2onnx is asked for: it knows no ai.onnx.ml 5. Converters of our own say `op_version=3` for a TreeEnsemble;
+# the family is stamped on the finished graph, and the checker refuses a node that it does not have.
+ASKED_OPSETS = {"": 21, "ai.onnx.ml": 3}
+ATTEMPTS = ("double", "float")
+
+
+def export(estimator: Any, frame: pd.DataFrame, name: str, attempt: str) -> bytes:
+    """The ONNX graph with the names and types of the columns in its metadata. Raises whatever the converter raises."""
+    from onnx import checker
+    from skl2onnx import convert_sklearn
+
+    kinds = {column: input_kind(frame[column], attempt) for column in frame.columns}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        graph = convert_sklearn(
+            _with_columns(estimator, frame),
+            initial_types=_initial_types(kinds),
+            target_opset=ASKED_OPSETS,
+            options={"zipmap": False} if hasattr(estimator, "classes_") else None,
+            name=name,
+            **_own(),
+        )
+    signature = {
+        "inputs": [
+            {"column": c, "input": i.name, "type": kinds[c]} for c, i in zip(kinds, graph.graph.input, strict=True)
+        ],
+        "classes": list(estimator_classes(estimator)),
+    }
+    entry = graph.metadata_props.add()
+    entry.key, entry.value = SIGNATURE_KEY, json.dumps(signature, sort_keys=True)
+    stamp(graph)
+    checker.check_model(graph, full_check=True)
+    return bytes(graph.SerializeToString(deterministic=True))
+
+
+def stamp(graph: Any) -> None:
+    """Sets the one opset family, in one order: the same model gives the same bytes."""
+    from onnx import helper
+
+    del graph.opset_import[:]
+    graph.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in sorted(OPSETS.items()))
+    graph.ir_version = IR_VERSION
+
+
+def _own() -> dict[str, Any]:
+    own = own_converters()
+    return {
+        "custom_shape_calculators": {one.estimator: one.shape for one in own},
+        "custom_conversion_functions": {one.estimator: one.convert for one in own},
+        "custom_parsers": {one.estimator: one.parse for one in own if one.parse},
+    }
+
+
+def estimator_classes(estimator: Any) -> tuple[str, ...]:
+    """A classifier's labels as text, none for a regressor."""
+    return tuple(label_text(estimator.classes_)) if hasattr(estimator, "classes_") else ()
+
+
+def input_kind(column: "pd.Series[Any]", attempt: str) -> str:
+    """How a column enters the graph: string, float or double. Raises CannotAsk for times."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        raise CannotAsk(f"{column.name} is a time: no graph takes one. Put it in data.ignore, or make numbers of it.")
+    if not pd.api.types.is_numeric_dtype(column):
+        return "string"
+    return "float" if attempt == "float" else "double"
+
+
+def _initial_types(kinds: dict[str, str]) -> list[tuple[str, Any]]:
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
+
+    types = {"string": StringTensorType, "float": FloatTensorType, "double": DoubleTensorType}
+    return [(column, types[kind]([None, 1])) for column, kind in kinds.items()]
+
+
+def _with_columns(estimator: Any, frame: pd.DataFrame) -> Any:
+    """Estimators that take one matrix get a first step that puts the columns together, in their order."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+
+    first = estimator.steps[0][1] if isinstance(estimator, Pipeline) else estimator
+    if isinstance(first, ColumnTransformer):
+        return estimator
+    together = ColumnTransformer([("columns", "passthrough", list(frame.columns))]).fit(frame.head(2))
+    return Pipeline([("seatrial_columns", together), ("model", estimator)])
