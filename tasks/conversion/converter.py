@@ -23,6 +23,6 @@ class Converter:
 
 def own_converters() -> list[Converter]:
     """All of them, family by family."""
-    from tasks.conversion import imputers
+    from tasks.conversion import imputers, trees
 
-    return [*imputers.converters()]
+    return [*imputers.converters(), *trees.converters()]

@@ -1,0 +1,169 @@
+"""Trees of any family as one ai.onnx.ml 5 `TreeEnsemble` node in double.
+
+A family is read into `Tree`s, and only this file knows the node. The sums are those of a loop over the trees in
+their order, bit for bit (onnxruntime, one thread): where two classes tie in the estimator they tie in the graph.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto, helper
+
+from tasks.conversion.writer import ML, Writer
+
+Integers = npt.NDArray[np.int64]
+Doubles = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+LESS_OR_EQUAL, LESS, EQUAL, MEMBER = 0, 1, 4, 6  # BRANCH_LEQ, BRANCH_LT, BRANCH_EQ, BRANCH_MEMBER
+SUM = 1
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Arrays over the nodes, of which the first is the root; a node with `feature` -1 is a leaf.
+
+    A record goes to `true` where `x[feature] <= threshold` (`mode` LESS_OR_EQUAL; also LESS), or where `x[feature]`
+    is one of `members[node]` (MEMBER); where x is NaN it goes to `true` if `missing_true`. `values`, (nodes,
+    targets), holds what a leaf adds to each target.
+    """
+
+    feature: Integers
+    threshold: Doubles
+    true: Integers
+    false: Integers
+    missing_true: Flags
+    values: Doubles
+    mode: Integers
+    members: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+
+
+def constant_tree(values: Doubles) -> Tree:
+    """One leaf: what a sum begins with. `values` (targets,)."""
+    minus, no = np.array([-1]), np.array([False])
+    return Tree(minus, np.zeros(1), minus, minus, no, values.reshape(1, -1), np.array([LESS_OR_EQUAL]))
+
+
+def write_trees(writer: Writer, trees: Sequence[Tree], x: str) -> str:
+    """The sum of what the trees say, (n, targets) double, for `x`, a double tensor (n, features)."""
+    parts = [part for tree in trees for part in _single_target_parts(tree)]
+    return writer.add("TreeEnsemble", x, domain=ML, **_attributes(parts, trees[0].values.shape[1]))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A tree whose leaves add to one target each, as the operator wants them. Children that are leaves point into
+    `targets` and `weights`."""
+
+    feature: Integers
+    threshold: Doubles
+    mode: Integers
+    missing_true: Flags
+    children: tuple[Integers, Integers]
+    is_leaf: tuple[Flags, Flags]
+    targets: Integers
+    weights: Doubles
+    members: list[float]
+
+
+def _single_target_parts(tree: Tree) -> list[_Part]:
+    """A leaf of the operator adds to one target. So a tree is written once for every number in its fullest leaf, and
+    the copies after the first keep only the branches that lead to leaves with so many: a forest of pure leaves costs
+    one copy. Zeros add nothing, so each target still gets its numbers in the order of the trees."""
+    leaves = tree.feature < 0
+    nonzero = (tree.values != 0) & leaves[:, None]
+    nth = np.where(nonzero, np.cumsum(nonzero, axis=1), 0)
+    return [_part(tree, nth == copy) for copy in range(1, max(int(nth.max()), 1) + 1)]
+
+
+def _part(tree: Tree, chosen: Flags) -> _Part:
+    """The tree with, of each leaf, the one number that is `chosen` (nodes, targets), or 0."""
+    says = np.asarray(chosen.any(axis=1))
+    kept = np.flatnonzero(_reaches(tree, says) & (tree.feature >= 0))
+    target = np.argmax(chosen, axis=1)
+    weight = np.where(says, tree.values[np.arange(len(target)), target], 0.0)
+    if not len(kept):
+        return _leaf_part(int(target[0]), float(weight[0]) if tree.feature[0] < 0 else 0.0)
+    position = np.full(len(tree.feature), -1)
+    position[kept] = np.arange(len(kept))
+    leaf_of = np.concatenate([tree.true[kept], tree.false[kept]])
+    is_leaf = position[leaf_of] < 0
+    index = np.where(is_leaf, np.cumsum(is_leaf) - 1, position[leaf_of])
+    ends, n = leaf_of[is_leaf], len(kept)
+    return _Part(
+        *(tree.feature[kept], tree.threshold[kept], tree.mode[kept], tree.missing_true[kept]),
+        *((index[:n], index[n:]), (is_leaf[:n], is_leaf[n:])),
+        *(target[ends], np.where(tree.feature[ends] < 0, weight[ends], 0.0)),
+        [value for node in kept.tolist() if node in tree.members for value in (*tree.members[node], np.nan)]
+        if tree.members
+        else [],
+    )
+
+
+def _reaches(tree: Tree, leaves: Flags) -> Flags:
+    """The nodes from which one of `leaves` can be reached."""
+    parent = np.full(len(tree.feature), -1)
+    inner = np.flatnonzero(tree.feature >= 0)
+    parent[tree.true[inner]] = parent[tree.false[inner]] = inner
+    reached, now = leaves.copy(), np.flatnonzero(leaves)
+    while len(now):
+        now = np.unique(parent[now])
+        now = now[now >= 0]
+        now = now[~reached[now]]
+        reached[now] = True
+    return reached
+
+
+def _leaf_part(target: int, weight: float) -> _Part:
+    """The operator has no tree without a question: this one asks, and both answers are the same."""
+    zero, no = np.zeros(1, dtype=np.int64), np.array([False])
+    both = (np.array([0]), np.array([1])), (np.array([True]), np.array([True]))
+    return _Part(zero, np.zeros(1), zero, no, *both, np.array([target, target]), np.array([weight, weight]), [])
+
+
+def _attributes(parts: Sequence[_Part], targets: int) -> dict[str, Any]:
+    nodes = np.cumsum([0] + [len(part.feature) for part in parts])
+    leaves = np.cumsum([0] + [len(part.targets) for part in parts])
+
+    def child(side: int) -> list[int]:
+        shifted = [
+            part.children[side] + np.where(part.is_leaf[side], leaf, node)
+            for part, node, leaf in zip(parts, nodes[:-1], leaves[:-1], strict=True)
+        ]
+        return _integers(shifted)
+
+    members = [value for part in parts for value in part.members]
+    attributes = {
+        "aggregate_function": SUM,
+        "n_targets": targets,
+        "post_transform": 0,
+        "tree_roots": nodes[:-1].tolist(),
+        "nodes_featureids": _integers([part.feature for part in parts]),
+        "nodes_modes": _tensor("modes", TensorProto.UINT8, _integers([part.mode for part in parts])),
+        "nodes_splits": _tensor("splits", TensorProto.DOUBLE, np.concatenate([part.threshold for part in parts])),
+        "nodes_truenodeids": child(0),
+        "nodes_trueleafs": _integers([part.is_leaf[0] for part in parts]),
+        "nodes_falsenodeids": child(1),
+        "nodes_falseleafs": _integers([part.is_leaf[1] for part in parts]),
+        "leaf_targetids": _integers([part.targets for part in parts]),
+        "leaf_weights": _tensor("weights", TensorProto.DOUBLE, np.concatenate([part.weights for part in parts])),
+    }
+    missing = _integers([part.missing_true for part in parts])
+    if any(missing):
+        attributes["nodes_missing_value_tracks_true"] = missing
+    if members:
+        attributes["membership_values"] = _tensor("members", TensorProto.DOUBLE, np.array(members))
+    return attributes
+
+
+def _integers(arrays: Sequence[npt.NDArray[Any]]) -> list[int]:
+    return np.concatenate(arrays).astype(np.int64).tolist()  # type: ignore[no-any-return]
+
+
+def _tensor(name: str, kind: int, values: Any) -> Any:
+    if kind == TensorProto.DOUBLE:
+        return helper.make_tensor(name, kind, [len(values)], np.asarray(values, "<f8").tobytes(), raw=True)
+    return helper.make_tensor(name, kind, [len(values)], values)

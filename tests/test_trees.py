@@ -1,0 +1,128 @@
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import ensemble, tree
+
+from tasks.conversion.thresholds import thresholds_of
+from tasks.convert import CannotConvert, convert
+
+ROWS = 300
+CLASSIFIERS = [
+    tree.DecisionTreeClassifier,
+    tree.ExtraTreeClassifier,
+    ensemble.RandomForestClassifier,
+    ensemble.ExtraTreesClassifier,
+]
+REGRESSORS = [
+    tree.DecisionTreeRegressor,
+    tree.ExtraTreeRegressor,
+    ensemble.RandomForestRegressor,
+    ensemble.ExtraTreesRegressor,
+]
+
+
+def table(missing=True):
+    """Numbers of several sizes, whole ones above 2^24 (which float32 cannot hold), and holes."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=ROWS), "b": rng.normal(5e7, 40, ROWS).round(), "c": rng.random(ROWS)})
+    if missing:
+        frame.loc[::7, "c"] = np.nan
+    return frame
+
+
+def target(frame, classes=0):
+    score = frame["a"] + frame["c"].fillna(2) + (frame["b"] > 5e7) + np.random.default_rng(1).normal(size=len(frame))
+    return pd.qcut(score, classes, labels=False) if classes else score
+
+
+def boundary_rows(model, frame):
+    """The rows, and rows whose features lie on a threshold or one step of float32 or float64 beside it."""
+    rows = [frame]
+    for position, values in thresholds_of(model).items():
+        for value in np.random.default_rng(2).permutation(values)[:60]:
+            single = np.float32(value)
+            near = [value, single, *(np.nextafter(value, to) for to in (-np.inf, np.inf))]
+            near += [np.nextafter(single, np.float32(to)) for to in (-np.inf, np.inf)]
+            block = frame.iloc[np.arange(len(near)) % len(frame)].copy()
+            block.iloc[:, position] = np.array(near, dtype=np.float64)
+            rows.append(block)
+    return pd.concat(rows, ignore_index=True)
+
+
+def forest_of(kind, trees):
+    """An even number of trees makes ties."""
+    return {"n_estimators": trees} if issubclass(kind, ensemble._forest.BaseForest) else {}
+
+
+def distance(model, frame):
+    """(label mismatches, maximum difference) on the rows and around the thresholds, at the first attempt."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        evidence = convert(model, boundary_rows(model, frame), "m", np.inf)[1]
+    values = evidence.metrics.set_index("metric")["value"]
+    assert evidence.facts["attempt"] == "double"
+    return float(values["label_mismatches"]), float(values["max_difference"])
+
+
+@pytest.mark.parametrize("settings", [{}, {"max_depth": 2}, {"min_samples_leaf": 9, "class_weight": "balanced"}])
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_tree_classifiers_are_the_estimator_bit_for_bit(kind, classes, settings):
+    frame = table()
+    model = kind(random_state=0, **settings, **forest_of(kind, 10)).fit(frame, target(frame, classes))
+    assert distance(model, frame) == (0, 0)
+
+
+@pytest.mark.parametrize("settings", [{}, {"max_depth": 2}, {"min_samples_leaf": ROWS}])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_tree_regressors_are_the_estimator_bit_for_bit(kind, settings):
+    frame = table()
+    model = kind(random_state=0, **settings, **forest_of(kind, 10)).fit(frame, target(frame))
+    assert distance(model, frame) == (0, 0)
+
+
+def test_classes_that_tie_are_decided_as_in_the_estimator():
+    frame = table()
+    model = ensemble.RandomForestClassifier(2, random_state=0).fit(frame, np.where(target(frame, 2), "b", "a"))
+    ties = (model.predict_proba(frame) == 0.5).all(axis=1)
+    assert distance(model, frame) == (0, 0)
+    assert ties.any()
+
+
+@pytest.mark.parametrize("settings", [{}, {"init": "zero"}, {"loss": "exponential"}])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_gradient_boosting_classifiers_keep_labels_and_probabilities(classes, settings):
+    if classes == 3 and "loss" in settings:
+        pytest.skip("the exponential loss is for two classes")
+    frame = table(missing=False)
+    model = ensemble.GradientBoostingClassifier(n_estimators=20, **settings).fit(frame, target(frame, classes))
+    mismatches, difference = distance(model, frame)
+    assert mismatches == 0
+    assert difference < 1e-15
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "quantile"])
+def test_gradient_boosting_regressors_are_the_estimator_bit_for_bit(loss):
+    frame = table(missing=False)
+    model = ensemble.GradientBoostingRegressor(n_estimators=20, loss=loss).fit(frame, target(frame))
+    assert distance(model, frame) == (0, 0)
+
+
+def test_several_targets_at_once_are_refused_in_words():
+    frame = table()
+    model = tree.DecisionTreeRegressor(max_depth=2).fit(frame, np.c_[target(frame), target(frame)])
+    with pytest.raises(CannotConvert, match="several targets"):
+        convert(model, frame.assign(), "m", 1e-5)
+
+
+def test_thresholds_are_those_of_all_trees_by_feature():
+    frame = table()
+    model = ensemble.RandomForestRegressor(3, random_state=0).fit(frame, target(frame))
+    assert 4e7 < thresholds_of(model)[1][0] < 6e7
+    bag = ensemble.BaggingRegressor(tree.DecisionTreeRegressor(max_depth=1), 4, max_features=1, random_state=0)
+    for fitted in (model, bag.fit(frame, target(frame))):
+        found = thresholds_of(fitted)
+        assert set(found) <= {0, 1, 2}
+        assert all((np.diff(values) > 0).all() for values in found.values())
