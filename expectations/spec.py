@@ -94,12 +94,24 @@ class Join(Part):
 
 
 class Split(Part):
-    """Which rows training never sees: by a hash of the row (equal rows fall on one side), or the latest in time."""
+    """Which rows training never sees: by a hash of the row (equal rows fall on one side), or the latest in time.
+
+    The test part measures; the calibration part sets what the guards' thresholds are. By time it lies between.
+    """
 
     test: float = Field(default=0.25, gt=0, lt=1)
+    calibration: float = Field(default=0.15, gt=0, lt=1)
     by: Literal["hash", "time"] = "hash"
     group: str | None = Field(default=None, description="Rows with the same value stay on one side")
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _leaves_some_to_train(self) -> Self:
+        if self.test + self.calibration >= 1:
+            raise ValueError(
+                f"test and calibration leave no rows to train on: together {self.test + self.calibration:g} of 1"
+            )
+        return self
 
 
 class Data(Part):

@@ -37,7 +37,8 @@ data:
   target: {target}  # The column to predict
   ignore: []  # Columns that are no features: ids, dates, free text
   split:  # Rows that training never sees
-    test: 0.25  # Their share
+    test: 0.25  # Their share; the model is measured on them
+    calibration: 0.15  # And these set the thresholds of the guards
     by: hash  # Equal rows stay on one side; time needs event_time in the source
 cost:  # What errors cost{cost}
 comparison:

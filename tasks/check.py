@@ -12,8 +12,9 @@ from infra.candidates import open_skops
 from infra.evidence_store import get_json
 from infra.runtime import Predictions, Scorer
 from tasks.job import Job, Manifest, champion, read_data, read_part
+from tasks.split import CALIBRATION, TEST, TRAIN
 
-TRAIN, TEST = 0, 1
+__all__ = ["CALIBRATION", "TEST", "TRAIN", "Check", "Subject", "on_package", "on_package_and_champion"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Subject:
         return read_data(self.job.store(), self.manifest)
 
     def part(self, part: int) -> pd.DataFrame:
-        """The rows of TRAIN or of TEST."""
+        """The rows of TRAIN, of TEST or of CALIBRATION."""
         return read_part(self.job.store(), self.manifest, part)
 
     def candidate(self) -> Any:

@@ -114,7 +114,7 @@ def read_data(store: Store, manifest: Manifest) -> pd.DataFrame:
 
 
 def read_part(store: Store, manifest: Manifest, part: int) -> pd.DataFrame:
-    """The snapshot's training rows (0) or test rows (1)."""
+    """The snapshot's training rows (0), test rows (1) or calibration rows (2)."""
     split = np.frombuffer(store.get_blob(manifest["blobs"]["split"]), dtype=np.int8)
     rows: pd.DataFrame = read_data(store, manifest)[split == part]
     return rows.reset_index(drop=True)

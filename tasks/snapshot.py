@@ -20,12 +20,12 @@ from expectations.records import digest_of
 from expectations.spec import Data, Join, Source
 from infra.sources import BATCH_ROWS, RunFunction, naive_utc, normalised, read_batches, redacted
 from tasks.content_digest import ContentDigest
-from tasks.split import Sides
+from tasks.split import PARTS, Sides
 from tasks.verbatim import needs_no_change
 
 
 def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_function: RunFunction) -> dict[str, Any]:
-    """Writes `out/data.parquet` and `out/split.bin` (int8 per row: 0 train, 1 test), and returns the manifest.
+    """Writes `out/data.parquet` and `out/split.bin` (int8 per row, see `tasks.split`), and returns the manifest.
 
     Only joined tables are held in memory; the first source is streamed. A Parquet file that needs no change is copied
     as it is. No rows is allowed: a gate says no later.
@@ -51,7 +51,7 @@ def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_funct
         "content_digest": digest.hexdigest(),
         "rows": len(split),
         "columns": {field.name: str(field.type) for field in first.schema},
-        "parts": {"train": int((split == 0).sum()), "test": int((split == 1).sum())},
+        "parts": {name: int((split == part).sum()) for name, part in PARTS.items()},
         "split_digest": digest_of(split.tobytes()),
         "as_of": as_of.isoformat(),
         "sources": list(told.values()),

@@ -13,6 +13,8 @@ from expectations.spec import Data, Split
 
 Hashes = npt.NDArray[np.uint64]
 Split8 = npt.NDArray[np.int8]
+TRAIN, TEST, CALIBRATION = 0, 1, 2
+PARTS = {"train": TRAIN, "test": TEST, "calibration": CALIBRATION}
 MIXING = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
 
 
@@ -29,7 +31,7 @@ class Sides:
         self._parts.append(keys if self._data.split.by == "time" else assign_split(keys, self._data.split))
 
     def all(self) -> Split8:
-        """(n,) int8 of all rows so far, 1 for test."""
+        """(n,) int8 of all rows so far: 0 train, 1 test, 2 calibration."""
         parts = np.concatenate(self._parts)
         return assign_split(parts, self._data.split) if self._data.split.by == "time" else parts
 
@@ -52,14 +54,21 @@ def split_keys(table: pa.Table, data: Data) -> Hashes:
 
 
 def assign_split(keys: Hashes, split: Split) -> Split8:
-    """(n,) int8: 1 for test. By hash a row keeps its side as data grows; by time the latest share, ties on one side."""
+    """(n,) int8: 0 train, 1 test, 2 calibration. By hash a row keeps its side as data grows; by time the latest share
+    is the test part and the share before it the calibration part, ties on one side."""
     if not len(keys):
         return np.zeros(0, dtype=np.int8)
     if split.by == "time":
-        # By rank and not by interpolation: these numbers are larger than what a float can hold.
-        last_of_train = int((1 - split.test) * (len(keys) - 1))
-        return np.asarray(keys > np.partition(keys, last_of_train)[last_of_train], dtype=np.int8)
-    return np.asarray(keys < np.uint64(split.test * 2.0**64), dtype=np.int8)
+        test, calibrate = _later(keys, split.test), _later(keys, split.test + split.calibration)
+    else:
+        test, calibrate = (keys < np.uint64(share * 2.0**64) for share in (split.test, split.test + split.calibration))
+    return np.where(test, TEST, np.where(calibrate, CALIBRATION, TRAIN)).astype(np.int8)
+
+
+def _later(times: Hashes, share: float) -> npt.NDArray[np.bool_]:
+    """Which rows are the latest `share`; by rank and not by interpolation: no float can hold such large numbers."""
+    last_before = int((1 - share) * (len(times) - 1))
+    return np.asarray(times > np.partition(times, last_before)[last_before])
 
 
 def hash_rows(table: pa.Table) -> Hashes:

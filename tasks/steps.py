@@ -25,7 +25,7 @@ from tasks import convert, dossier, package, record, snapshot, train
 from tasks.check import Check, Subject
 from tasks.job import Job, Manifest
 
-VERSION = 2  # Raised when a step's answer changes; finished steps of older versions are not taken.
+VERSION = 3  # Raised when a step's answer changes; finished steps of older versions are not taken.
 BACK_OFF_SECONDS = (1, 4, 16)
 
 

@@ -3,10 +3,12 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.split import hash_rows
+from expectations.spec import Split
+from tasks.split import TEST, assign_split, hash_rows
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 ROWS = st.lists(
@@ -63,3 +65,15 @@ def test_many_different_texts_are_hashed_as_few_are():
 
 def by_pandas_texts(table):
     return pd.util.hash_pandas_object(table.to_pandas(), index=False, categorize=False).to_numpy()
+
+
+def test_the_three_parts_have_their_shares_and_the_test_part_does_not_depend_on_the_calibration_part():
+    keys = np.random.default_rng(0).integers(0, 2**64, 100_000, dtype=np.uint64)
+    found = assign_split(keys, Split(test=0.25, calibration=0.15))
+    assert np.bincount(found) / len(keys) == pytest.approx([0.6, 0.25, 0.15], abs=0.01)
+    assert ((found == TEST) == (assign_split(keys, Split(test=0.25, calibration=0.5)) == TEST)).all()
+
+
+def test_a_split_that_leaves_nothing_to_train_on_is_no_spec():
+    with pytest.raises(ValueError, match="leave no rows to train on: together 1 of 1"):
+        Split(test=0.5, calibration=0.5)
