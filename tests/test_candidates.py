@@ -1,11 +1,13 @@
 import os
 import pickle
+from functools import partial
 
 import joblib
 import numpy as np
 import pytest
 import skops.io
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from expectations.errors import CannotAsk
@@ -62,3 +64,10 @@ def test_code_that_takes_too_long_is_ended(tmp_path):
     (tmp_path / "slow.py").write_text("import time\ndef table():\n    time.sleep(60)\n")
     with pytest.raises(CannotAsk, match="took longer"):
         workshop.table_reader(0.05)("slow:table", tmp_path, tmp_path / "t.parquet")
+
+
+def test_a_partial_is_only_as_trusted_as_the_function_in_it(tmp_path):
+    harmful = FunctionTransformer(partial(os.system, "true"))
+    skops.io.dump(make_pipeline(harmful, LinearRegression()), tmp_path / "m.skops")
+    with pytest.raises(CannotAsk, match="system"):
+        open_skops(tmp_path / "m.skops")

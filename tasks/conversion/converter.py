@@ -11,6 +11,7 @@ class Converter:
 
     `shape` and `convert` are what skl2onnx calls with (operator) and (scope, operator, container); `parse` is only
     needed where the class has other outputs than skl2onnx expects. `options` are the option names that it takes.
+    One that `takes_columns` gets the columns one by one, text among them, where it stands first.
     Raise NotImplementedError with a sentence for what has no form in ONNX: it is told to the user.
     """
 
@@ -19,10 +20,11 @@ class Converter:
     convert: Callable[..., None]
     parse: Callable[..., Any] | None = None
     options: tuple[str, ...] = ()
+    takes_columns: bool = False
 
 
 def own_converters() -> list[Converter]:
     """All of them, family by family."""
-    from tasks.conversion import imputers, trees
+    from tasks.conversion import hist_boosting, imputers, trees
 
-    return [*imputers.converters(), *trees.converters()]
+    return [*imputers.converters(), *trees.converters(), *hist_boosting.converters()]

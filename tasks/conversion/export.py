@@ -93,7 +93,9 @@ def _with_columns(estimator: Any, frame: pd.DataFrame) -> Any:
     from sklearn.pipeline import Pipeline
 
     first = estimator.steps[0][1] if isinstance(estimator, Pipeline) else estimator
-    if isinstance(first, ColumnTransformer):
+    if isinstance(first, ColumnTransformer) or any(
+        c.takes_columns and type(first) is c.estimator for c in own_converters()
+    ):
         return estimator
     together = ColumnTransformer([("columns", "passthrough", list(frame.columns))]).fit(frame.head(2))
     return Pipeline([("seatrial_columns", together), ("model", estimator)])

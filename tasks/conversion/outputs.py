@@ -20,29 +20,29 @@ def float32_input(writer: Writer, operator: Any) -> str:
     return writer.add("Cast", single, to=TensorProto.DOUBLE)
 
 
-def number_type(operator: Any) -> Any:
-    """Floats stay floats, everything else gives doubles. Raises NotImplementedError for text."""
+def number_type(operator: Any, text: bool = False) -> Any:
+    """Floats stay floats, everything else gives doubles. Raises NotImplementedError for text that is not expected."""
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
-    kind = operator.inputs[0].type
-    if isinstance(kind, StringTensorType):
+    kinds = {type(one.type) for one in operator.inputs}
+    if StringTensorType in kinds and not text:
         name = type(operator.raw_operator).__name__
         raise NotImplementedError(f"{name} takes numbers in ONNX, and gets text: encode its columns first.")
-    return FloatTensorType if isinstance(kind, FloatTensorType) else DoubleTensorType
+    return FloatTensorType if FloatTensorType in kinds else DoubleTensorType
 
 
-def regressor_shape(operator: Any) -> None:
+def regressor_shape(operator: Any, text: bool = False) -> None:
     """One value a record, [n, 1]."""
-    operator.outputs[0].type = number_type(operator)([None, 1])
+    operator.outputs[0].type = number_type(operator, text)([None, 1])
 
 
-def classifier_shape(operator: Any) -> None:
+def classifier_shape(operator: Any, text: bool = False) -> None:
     """Labels [n] and probabilities [n, classes]."""
     from skl2onnx.common.data_types import Int64TensorType, StringTensorType
 
     labels = label_values(operator.raw_operator)
     operator.outputs[0].type = (StringTensorType if labels.dtype == object else Int64TensorType)([None])
-    operator.outputs[1].type = number_type(operator)([None, len(labels)])
+    operator.outputs[1].type = number_type(operator, text)([None, len(labels)])
 
 
 def label_values(estimator: Any) -> npt.NDArray[Any]:
@@ -81,8 +81,16 @@ def largest(writer: Writer, scores: str) -> str:
 
 def not_negative(writer: Writer, score: str) -> str:
     """1 where the only score, [n, 1], is at least 0, else 0: int64 [n]."""
-    yes = writer.add("GreaterOrEqual", score, writer.constant(np.zeros(1)))
-    flag = writer.add("Cast", yes, to=TensorProto.INT64)
+    return _flag(writer, "GreaterOrEqual", score)
+
+
+def positive(writer: Writer, score: str) -> str:
+    """1 where the only score, [n, 1], is above 0, else 0: int64 [n]."""
+    return _flag(writer, "Greater", score)
+
+
+def _flag(writer: Writer, comparison: str, score: str) -> str:
+    flag = writer.add("Cast", writer.add(comparison, score, writer.constant(np.zeros(1))), to=TensorProto.INT64)
     return writer.add("Reshape", flag, writer.constant(np.array([-1])))
 
 
