@@ -25,6 +25,7 @@ class Converter:
 
 def own_converters() -> list[Converter]:
     """All of them, family by family."""
-    from tasks.conversion import hist_boosting, imputers, trees
+    from tasks.conversion import hist_boosting, imputers, isolation, trees
 
-    return [*imputers.converters(), *trees.converters(), *hist_boosting.converters()]
+    families = (imputers, trees, hist_boosting, isolation)
+    return [one for family in families for one in family.converters()]

@@ -16,7 +16,12 @@ def double_input(writer: Writer, operator: Any) -> str:
 
 def float32_input(writer: Writer, operator: Any) -> str:
     """The operator's input rounded to float32, as scikit-learn's trees see it, in double."""
-    single = writer.add("Cast", operator.inputs[0].full_name, to=TensorProto.FLOAT)
+    return float32_of(writer, operator.inputs[0].full_name)
+
+
+def float32_of(writer: Writer, x: str) -> str:
+    """Any numbers rounded to float32, in double."""
+    single = writer.add("Cast", x, to=TensorProto.FLOAT)
     return writer.add("Cast", single, to=TensorProto.DOUBLE)
 
 
@@ -64,14 +69,14 @@ def label_values(estimator: Any) -> npt.NDArray[Any]:
 
 def write_value(writer: Writer, operator: Any, value: str) -> None:
     """A regressor's output from a double [n, 1]."""
-    _as_declared(writer, value, operator.outputs[0])
+    write_as_declared(writer, value, operator.outputs[0])
 
 
 def write_classes(writer: Writer, operator: Any, chosen: str, probabilities: str) -> None:
     """A classifier's outputs from the positions of the classes, int64 [n], and double probabilities [n, classes]."""
     labels = writer.constant(label_values(operator.raw_operator))
     writer.add("Gather", labels, chosen, output=operator.outputs[0].full_name, axis=0)
-    _as_declared(writer, probabilities, operator.outputs[1])
+    write_as_declared(writer, probabilities, operator.outputs[1])
 
 
 def largest(writer: Writer, scores: str) -> str:
@@ -99,7 +104,8 @@ def both_classes(writer: Writer, second: str) -> str:
     return writer.add("Concat", writer.add("Sub", writer.constant(np.ones(1)), second), second, axis=1)
 
 
-def _as_declared(writer: Writer, value: str, output: Any) -> None:
+def write_as_declared(writer: Writer, value: str, output: Any) -> None:
+    """A double under the name and in the type of an output."""
     from skl2onnx.common.data_types import FloatTensorType
 
     kind = TensorProto.FLOAT if isinstance(output.type, FloatTensorType) else TensorProto.DOUBLE

@@ -5,7 +5,7 @@ their order, bit for bit (onnxruntime, one thread): where two classes tie in the
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,10 @@ class Tree:
     values: Doubles
     mode: Integers
     members: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+
+    def on_columns(self, columns: Integers) -> "Tree":
+        """The same tree for the matrix of which it was given these columns."""
+        return replace(self, feature=np.where(self.feature < 0, -1, columns[self.feature]))
 
 
 def constant_tree(values: Doubles) -> Tree:
