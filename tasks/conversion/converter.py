@@ -25,7 +25,8 @@ class Converter:
 
 def own_converters() -> list[Converter]:
     """All of them, family by family."""
-    from tasks.conversion import hist_boosting, imputers, isolation, trees
+    from tasks.conversion import gaussian, hist_boosting, imputers, isolation, kernels, linear, meta, neighbours, simple
+    from tasks.conversion import trees
 
-    families = (imputers, trees, hist_boosting, isolation)
+    families = (imputers, linear, meta, kernels, gaussian, neighbours, simple, trees, hist_boosting, isolation)
     return [one for family in families for one in family.converters()]

@@ -4,6 +4,7 @@ import json
 import warnings
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from expectations.errors import CannotAsk
@@ -31,7 +32,6 @@ def export(estimator: Any, frame: pd.DataFrame, name: str, attempt: str) -> byte
             _with_columns(estimator, frame),
             initial_types=_initial_types(kinds),
             target_opset=ASKED_OPSETS,
-            options={"zipmap": False} if hasattr(estimator, "classes_") else None,
             name=name,
             **_own(),
         )
@@ -43,9 +43,29 @@ def export(estimator: Any, frame: pd.DataFrame, name: str, attempt: str) -> byte
     }
     entry = graph.metadata_props.add()
     entry.key, entry.value = SIGNATURE_KEY, json.dumps(signature, sort_keys=True)
+    keep_outputs(graph, ("predict_proba",) if hasattr(estimator, "predict_proba") else ())
     stamp(graph)
     checker.check_model(graph, full_check=True)
     return bytes(graph.SerializeToString(deterministic=True))
+
+
+def keep_outputs(graph: Any, more: tuple[str, ...]) -> None:
+    """Keeps the prediction and one output for each of `more`, and only the nodes and constants that they need."""
+    inner = graph.graph
+    del inner.output[1 + len(more) :]
+    needed = {output.name for output in inner.output}
+    for node in reversed(inner.node):
+        if needed & set(node.output):
+            needed |= {*node.input, *(name for one in _subgraphs(node) for inside in one.node for name in inside.input)}
+    nodes = [node for node in inner.node if needed & set(node.output)]
+    constants = [constant for constant in inner.initializer if constant.name in needed]
+    del inner.node[:], inner.initializer[:]
+    inner.node.extend(nodes)
+    inner.initializer.extend(constants)
+
+
+def _subgraphs(node: Any) -> list[Any]:
+    return [attribute.g for attribute in node.attribute if attribute.HasField("g")]
 
 
 def stamp(graph: Any) -> None:
@@ -92,10 +112,27 @@ def _with_columns(estimator: Any, frame: pd.DataFrame) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
-    first = estimator.steps[0][1] if isinstance(estimator, Pipeline) else estimator
-    if isinstance(first, ColumnTransformer) or any(
-        c.takes_columns and type(first) is c.estimator for c in own_converters()
-    ):
-        return estimator
+    if takes_columns(estimator):
+        return Pipeline([("model", estimator)])
     together = ColumnTransformer([("columns", "passthrough", list(frame.columns))]).fit(frame.head(2))
     return Pipeline([("seatrial_columns", together), ("model", estimator)])
+
+
+INNER = ("best_estimator_", "estimator_", "regressor_", "estimators_", "calibrated_classifiers_", "estimator")
+
+
+def takes_columns(estimator: Any) -> bool:
+    """Does it, or the estimators inside it, choose columns by name?"""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import FeatureUnion, Pipeline
+
+    own = {one.estimator for one in own_converters() if one.takes_columns}
+    if isinstance(estimator, ColumnTransformer) or type(estimator) in own:
+        return True
+    if isinstance(estimator, Pipeline):
+        return takes_columns(estimator.steps[0][1])
+    if isinstance(estimator, FeatureUnion):
+        return any(takes_columns(one) for _, one in estimator.transformer_list)
+    fitted = next((getattr(estimator, name) for name in INNER if hasattr(estimator, name)), ())
+    each = np.asarray(fitted).ravel() if isinstance(fitted, np.ndarray) else fitted
+    return any(takes_columns(one) for one in (each if isinstance(each, list | tuple | np.ndarray) else [each]))
