@@ -12,6 +12,7 @@ from tasks.conversion.ops import (
     Scores,
     inner_converter,
     parse_nested,
+    parsed_converter,
     wrapping_class_converter,
     wrapping_converter,
 )
@@ -25,7 +26,7 @@ def converters() -> list[Converter]:
 
     searches = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
     return [
-        Converter(pipeline.Pipeline, _no_operator, _no_operator, _parse_pipeline),
+        parsed_converter(pipeline.Pipeline, _parse_pipeline),
         *(inner_converter(getattr(model_selection, name), lambda model: model.best_estimator_) for name in searches),
         inner_converter(semi_supervised.SelfTrainingClassifier, lambda model: model.estimator_),
         inner_converter(RANSACRegressor, lambda model: model.estimator_),
@@ -44,11 +45,7 @@ def converters() -> list[Converter]:
     ]
 
 
-def _no_operator(*_: Any) -> None:
-    raise AssertionError("a pipeline is parsed into its steps")
-
-
-def _parse_pipeline(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
+def _parse_pipeline(scope: Any, model: Any, inputs: Any, custom_parsers: Any) -> Any:
     for _, step in model.steps:
         if step is not None and step != "passthrough":
             inputs = parse_nested(scope, step, inputs, custom_parsers)

@@ -176,11 +176,35 @@ def wrapping_class_converter(estimator: type, write: Writer, nested: Nested) -> 
 
 def inner_converter(estimator: type, inner: Callable[[Any], Any]) -> Converter:
     """Of an estimator that predicts as one inside it does."""
+    return parsed_converter(estimator, lambda scope, model, xs, parsers: parse_nested(scope, inner(model), xs, parsers))
 
-    def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
-        return parse_nested(scope, inner(model), inputs, custom_parsers)
 
-    return Converter(estimator, _never, _never, parse)
+def parsed_converter(estimator: type, parse: Callable[..., Any]) -> Converter:
+    """Of an estimator that is nothing but others: `parse(scope, model, inputs, parsers)` gives their variables.
+
+    Where one of skl2onnx's own converters asks for it as an operator, it becomes one.
+    """
+
+    def parser(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
+        return parse(scope, model, inputs, custom_parsers)
+
+    def shape(operator: Any) -> None:
+        classes = getattr(operator.raw_operator, "classes_", None)
+        if classes is not None:
+            _class_types(operator, classes)
+        else:
+            operator.outputs[0].type = float_type(operator)([None, None])
+
+    def convert(scope: Any, operator: Any, container: Any) -> None:
+        from tasks.conversion.converter import own_converters
+
+        parsers = {one.estimator: one.parse for one in own_converters() if one.parse}
+        answers = parse(scope, operator.raw_operator, list(operator.inputs), parsers)
+        writer = SklearnWriter(scope, container)
+        for answer, output in zip(answers, operator.outputs, strict=False):
+            writer.add("Identity", answer.full_name, output=output.full_name)
+
+    return Converter(estimator, shape, convert, parser)
 
 
 def parse_nested(scope: Any, model: Any, inputs: Any, custom_parsers: Any) -> list[Any]:
@@ -191,10 +215,6 @@ def parse_nested(scope: Any, model: Any, inputs: Any, custom_parsers: Any) -> li
     if not own and "zipmap" in (scope._get_allowed_options(model, fail=False) or {}):
         scope.add_options(id(model), {"zipmap": False})
     return list(_parse_sklearn(scope, model, list(inputs), custom_parsers=custom_parsers))
-
-
-def _never(*_: Any) -> None:
-    raise AssertionError("an estimator that is parsed away has no operator")
 
 
 def _number_converter(
@@ -219,12 +239,7 @@ def _class_converter(estimator: type, write: Writer, nested: Nested | None) -> C
     """Its operator has three outputs: label, probabilities, decision. The finished graph keeps what is read."""
 
     def shape(operator: Any) -> None:
-        from skl2onnx.common.data_types import Int64TensorType, StringTensorType
-
-        text = label_constant(operator.raw_operator.classes_).dtype == object
-        operator.outputs[0].type = (StringTensorType if text else Int64TensorType)([None])
-        for output in list(operator.outputs)[1:]:
-            output.type = float_type(operator)([None, None])
+        _class_types(operator, operator.raw_operator.classes_)
 
     def convert(scope: Any, operator: Any, container: Any) -> None:
         ops, own, inner = _open(scope, operator, container)
@@ -246,6 +261,15 @@ def _class_converter(estimator: type, write: Writer, nested: Nested | None) -> C
         return operator.outputs
 
     return Converter(estimator, shape, convert, parse)
+
+
+def _class_types(operator: Any, classes: Any) -> None:
+    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+
+    text = label_constant(classes).dtype == object
+    operator.outputs[0].type = (StringTensorType if text else Int64TensorType)([None])
+    for output in list(operator.outputs)[1:]:
+        output.type = float_type(operator)([None, None])
 
 
 def _declare(scope: Any, model: Any, inputs: Any, custom_parsers: Any, nested: Nested | None) -> Any:
