@@ -25,8 +25,18 @@ class Converter:
 
 def own_converters() -> list[Converter]:
     """All of them, family by family."""
-    from tasks.conversion import gaussian, hist_boosting, imputers, isolation, kernels, linear, meta, neighbours, simple
-    from tasks.conversion import trees
+    from tasks.conversion import (
+        gaussian,
+        hist_boosting,
+        imputers,
+        isolation,
+        kernels,
+        linear,
+        meta,
+        neighbours,
+        simple,
+        trees,
+    )
 
     families = (imputers, linear, meta, kernels, gaussian, neighbours, simple, trees, hist_boosting, isolation)
     return [one for family in families for one in family.converters()]

@@ -43,16 +43,21 @@ def export(estimator: Any, frame: pd.DataFrame, name: str, attempt: str) -> byte
     }
     entry = graph.metadata_props.add()
     entry.key, entry.value = SIGNATURE_KEY, json.dumps(signature, sort_keys=True)
-    keep_outputs(graph, ("predict_proba",) if hasattr(estimator, "predict_proba") else ())
+    scores_differ = hasattr(estimator, "classes_") and not hasattr(estimator, "predict_proba")
+    keep_outputs(graph, 1 if scores_differ else 2)
     stamp(graph)
     checker.check_model(graph, full_check=True)
     return bytes(graph.SerializeToString(deterministic=True))
 
 
-def keep_outputs(graph: Any, more: tuple[str, ...]) -> None:
-    """Keeps the prediction and one output for each of `more`, and only the nodes and constants that they need."""
+def keep_outputs(graph: Any, count: int) -> None:
+    """Keeps the first outputs, and only the nodes and constants that they need.
+
+    The second is probabilities, or an outlier detector's decision; of a classifier that has no probabilities it would
+    be a decision that the estimator's predictions do not speak of.
+    """
     inner = graph.graph
-    del inner.output[1 + len(more) :]
+    del inner.output[count:]
     needed = {output.name for output in inner.output}
     for node in reversed(inner.node):
         if needed & set(node.output):
