@@ -31,12 +31,17 @@ def own_converters() -> list[Converter]:
         imputers,
         isolation,
         kernels,
+        lightgbm_trees,
         linear,
         meta,
         neighbours,
         simple,
         trees,
+        xgboost_trees,
     )
 
-    families = (imputers, linear, meta, kernels, gaussian, neighbours, simple, trees, hist_boosting, isolation)
+    families = (
+        *(imputers, linear, meta, kernels, gaussian, neighbours, simple),
+        *(trees, hist_boosting, isolation, lightgbm_trees, xgboost_trees),
+    )
     return [one for family in families for one in family.converters()]

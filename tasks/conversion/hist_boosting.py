@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto
 
+from tasks.conversion.columns import input_columns, input_matrix, write_codes
 from tasks.conversion.converter import Converter
 from tasks.conversion.outputs import (
     both_classes,
@@ -22,7 +22,7 @@ from tasks.conversion.outputs import (
     write_value,
 )
 from tasks.conversion.tree_ensemble import LESS_OR_EQUAL, MEMBER, Tree, constant_tree, write_trees
-from tasks.conversion.writer import ML, SklearnWriter, Writer
+from tasks.conversion.writer import SklearnWriter, Writer
 
 
 def converters() -> list[Converter]:
@@ -99,59 +99,13 @@ def _bits(words: npt.NDArray[np.uint32]) -> tuple[float, ...]:
 def _write_columns(writer: Writer, operator: Any) -> str:
     """(n, features) as the trees number them: codes of the categories first, then the numbers, in double."""
     model = operator.raw_operator
-    columns = _input_columns(writer, operator)
     categorical = model.is_categorical_
     if categorical is None:
-        categorical = np.zeros(len(columns), dtype=bool)
-    for (_, text), encoded in zip(columns, categorical, strict=True):
-        if text and not encoded:
-            raise NotImplementedError(f"{type(model).__name__} has a text column that is not one of its categories.")
-    if not categorical.any():
-        return columns[0][0] if len(columns) == 1 else writer.add("Concat", *(name for name, _ in columns), axis=1)
-    encoder = model._preprocessor.named_transformers_["encoder"]
-    kept = [columns[at] for at in np.flatnonzero(categorical)]
-    codes = [_write_codes(writer, *one, known) for one, known in zip(kept, encoder.categories_, strict=True)]
+        return input_matrix(writer, operator)
+    columns = input_columns(writer, operator, len(categorical))
+    if any(text and not encoded for (_, text), encoded in zip(columns, categorical, strict=True)):
+        raise NotImplementedError(f"{type(model).__name__} has a text column that is not one of its categories.")
+    known = model._preprocessor.named_transformers_["encoder"].categories_
+    chosen = [columns[at] for at in np.flatnonzero(categorical)]
+    codes = [write_codes(writer, *one, values.tolist()) for one, values in zip(chosen, known, strict=True)]
     return writer.add("Concat", *codes, *(columns[at][0] for at in np.flatnonzero(~categorical)), axis=1)
-
-
-def _input_columns(writer: Writer, operator: Any) -> list[tuple[str, bool]]:
-    """Name and whether it is text, column by column; all in one tensor if there are no categories to take apart."""
-    from skl2onnx.common.data_types import StringTensorType
-
-    model = operator.raw_operator
-    found: list[tuple[str, bool]] = []
-    for one in operator.inputs:
-        if isinstance(one.type, StringTensorType):
-            found.append((one.full_name, True))
-        else:
-            found.append((writer.add("Cast", one.full_name, to=TensorProto.DOUBLE), False))
-    if len(found) > 1 or model.n_features_in_ == 1:
-        return found
-    if model.is_categorical_ is None:
-        return found
-    name, text = found[0]
-    places = (writer.constant(np.array([at])) for at in range(model.n_features_in_))
-    return [(writer.add("Gather", name, place, axis=1), text) for place in places]
-
-
-def _write_codes(writer: Writer, column: str, text: bool, known: npt.NDArray[Any]) -> str:
-    """The position of each value among the known ones, NaN where it is none of them."""
-    keys = [value for value in known.tolist() if value is not None and value == value]
-    if text != all(isinstance(value, str) for value in keys):
-        expected, found = ("text", "numbers") if text else ("numbers", "text")
-        raise NotImplementedError(f"a categorical column enters as {expected}, but the model was trained on {found}.")
-    return writer.add("LabelEncoder", column, domain=ML, **_lookup(keys, text))
-
-
-def _lookup(keys: list[Any], text: bool) -> dict[str, Any]:
-    from onnx import helper
-
-    kind = TensorProto.STRING if text else TensorProto.DOUBLE
-    content = [key.encode() for key in keys] if text else [float(key) for key in keys]
-    return {
-        "keys_tensor": helper.make_tensor("keys", kind, [len(keys)], content),
-        "values_tensor": helper.make_tensor(
-            "codes", TensorProto.DOUBLE, [len(keys)], [float(i) for i in range(len(keys))]
-        ),
-        "default_tensor": helper.make_tensor("unknown", TensorProto.DOUBLE, [1], [float("nan")]),
-    }

@@ -1,4 +1,4 @@
-"""Trees of any family as one ai.onnx.ml 5 `TreeEnsemble` node in double.
+"""Trees of any family as one ai.onnx.ml 5 `TreeEnsemble` node.
 
 A family is read into `Tree`s, and only this file knows the node. The sums are those of a loop over the trees in
 their order, bit for bit (onnxruntime, one thread): where two classes tie in the estimator they tie in the graph.
@@ -51,10 +51,14 @@ def constant_tree(values: Doubles) -> Tree:
     return Tree(minus, np.zeros(1), minus, minus, no, values.reshape(1, -1), np.array([LESS_OR_EQUAL]))
 
 
-def write_trees(writer: Writer, trees: Sequence[Tree], x: str) -> str:
-    """The sum of what the trees say, (n, targets) double, for `x`, a double tensor (n, features)."""
+def write_trees(writer: Writer, trees: Sequence[Tree], x: str, single: bool = False) -> str:
+    """The sum of what the trees say, (n, targets) double, for `x`, a double tensor (n, features).
+
+    `single`: x, thresholds, leaves and sums are float32, for families that compute so.
+    """
     parts = [part for tree in trees for part in _single_target_parts(tree)]
-    return writer.add("TreeEnsemble", x, domain=ML, **_attributes(parts, trees[0].values.shape[1]))
+    kind = TensorProto.FLOAT if single else TensorProto.DOUBLE
+    return writer.add("TreeEnsemble", x, domain=ML, **_attributes(parts, trees[0].values.shape[1], kind))
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def _leaf_part(target: int, weight: float) -> _Part:
     return _Part(zero, np.zeros(1), zero, no, *both, np.array([target, target]), np.array([weight, weight]), [])
 
 
-def _attributes(parts: Sequence[_Part], targets: int) -> dict[str, Any]:
+def _attributes(parts: Sequence[_Part], targets: int, kind: int) -> dict[str, Any]:
     nodes = np.cumsum([0] + [len(part.feature) for part in parts])
     leaves = np.cumsum([0] + [len(part.targets) for part in parts])
 
@@ -147,19 +151,19 @@ def _attributes(parts: Sequence[_Part], targets: int) -> dict[str, Any]:
         "tree_roots": nodes[:-1].tolist(),
         "nodes_featureids": _integers([part.feature for part in parts]),
         "nodes_modes": _tensor("modes", TensorProto.UINT8, _integers([part.mode for part in parts])),
-        "nodes_splits": _tensor("splits", TensorProto.DOUBLE, np.concatenate([part.threshold for part in parts])),
+        "nodes_splits": _tensor("splits", kind, np.concatenate([part.threshold for part in parts])),
         "nodes_truenodeids": child(0),
         "nodes_trueleafs": _integers([part.is_leaf[0] for part in parts]),
         "nodes_falsenodeids": child(1),
         "nodes_falseleafs": _integers([part.is_leaf[1] for part in parts]),
         "leaf_targetids": _integers([part.targets for part in parts]),
-        "leaf_weights": _tensor("weights", TensorProto.DOUBLE, np.concatenate([part.weights for part in parts])),
+        "leaf_weights": _tensor("weights", kind, np.concatenate([part.weights for part in parts])),
     }
     missing = _integers([part.missing_true for part in parts])
     if any(missing):
         attributes["nodes_missing_value_tracks_true"] = missing
     if members:
-        attributes["membership_values"] = _tensor("members", TensorProto.DOUBLE, np.array(members))
+        attributes["membership_values"] = _tensor("members", kind, np.array(members))
     return attributes
 
 
@@ -168,6 +172,7 @@ def _integers(arrays: Sequence[npt.NDArray[Any]]) -> list[int]:
 
 
 def _tensor(name: str, kind: int, values: Any) -> Any:
-    if kind == TensorProto.DOUBLE:
-        return helper.make_tensor(name, kind, [len(values)], np.asarray(values, "<f8").tobytes(), raw=True)
+    if kind in (TensorProto.DOUBLE, TensorProto.FLOAT):
+        width = "<f8" if kind == TensorProto.DOUBLE else "<f4"
+        return helper.make_tensor(name, kind, [len(values)], np.asarray(values, width).tobytes(), raw=True)
     return helper.make_tensor(name, kind, [len(values)], values)
