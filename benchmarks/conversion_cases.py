@@ -97,6 +97,10 @@ def _frames(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     if kind == "positive":
         base = numbers(0, ROWS)
         return ((numbers(s, n) - base.min()).clip(lower=0) / base.std() for s, n in ((0, ROWS), (2, HELD_OUT)))  # type: ignore[return-value]
+    if kind == "continuous":
+        return _holes(scaled(0, ROWS)[["income", "share", "score"]]), _holes(
+            scaled(2, HELD_OUT)[["income", "share", "score"]]
+        )
     if kind == "missing":
         return _holes(numbers(0, ROWS)), _holes(numbers(2, HELD_OUT))
     if kind == "one":
@@ -278,7 +282,8 @@ def _transformers() -> Iterator[Case]:
         **_each(" ".join(text), "text"),
         "TfidfTransformer": "counts",
         **_each("OneHotEncoder OrdinalEncoder TargetEncoder", "towns"),
-        **_each("SimpleImputer KNNImputer MissingIndicator", "missing"),
+        **_each("SimpleImputer MissingIndicator", "missing"),
+        "KNNImputer": "continuous",
         **_each(" ".join(positive), "positive"),
         **_each("StandardScaler MinMaxScaler RobustScaler MaxAbsScaler SelectKBest", "numbers"),
         **_each("VarianceThreshold PowerTransformer QuantileTransformer KBinsDiscretizer", "numbers"),
@@ -287,7 +292,7 @@ def _transformers() -> Iterator[Case]:
     for name in [*names, "CountVectorizer", "TfidfVectorizer", "IterativeImputer"]:
         kind = "missing" if name == "IterativeImputer" else data.get(name, "scaled")
         frame, held_out = _frames(kind)
-        target = _noisy(0, ROWS)
+        target = _noisy(0, ROWS) if name != "NeighborhoodComponentsAnalysis" else (_classes(3) == "low") * 1
         yield Case("transformer", name, "", lambda name=name: _transformer(name), frame, target, held_out)
 
 
@@ -306,6 +311,7 @@ def _transformer(name: str) -> Any:
 def _bare_transformer(name: str) -> Any:
     from sklearn import feature_extraction, impute
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+    from sklearn.feature_selection import f_regression
     from sklearn.linear_model import Lasso
     from sklearn.preprocessing import MinMaxScaler, PowerTransformer, StandardScaler
 
@@ -324,7 +330,10 @@ def _bare_transformer(name: str) -> Any:
         "FeatureUnion": {"transformer_list": [("a", StandardScaler()), ("b", PowerTransformer())]},
         "FunctionTransformer": {"func": np.exp},
         **_each("RFE RFECV SelectFromModel SequentialFeatureSelector", {"estimator": lasso}),
-        **_each("SelectKBest", {"k": 2}),
+        "SelectKBest": {"k": 2, "score_func": f_regression},
+        "SelectPercentile": {"percentile": 60, "score_func": f_regression},
+        "GenericUnivariateSelect": {"mode": "k_best", "param": 3, "score_func": f_regression},
+        **_each("SelectFdr SelectFpr SelectFwe", {"score_func": f_regression}),
         **_each("GaussianRandomProjection SparseRandomProjection", {"n_components": 3}),
         **_each("PCA IncrementalPCA TruncatedSVD NMF MiniBatchNMF FactorAnalysis", {"n_components": 3}),
         **_each("KernelPCA", {"n_components": 4, "kernel": "rbf"}),

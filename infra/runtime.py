@@ -13,6 +13,8 @@ from expectations.errors import CannotAsk
 # Binary forests and trees get wrong labels from these versions.
 WRONG_VERSIONS = ("1.26", "1.27")
 SIGNATURE_KEY = "seatrial.signature"
+# How missing text enters a graph: ONNX has no missing strings.
+MISSING_TEXT = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Scorer:
 def column_array(column: "pd.Series[Any]", kind: str) -> npt.NDArray[Any]:
     """A column as the `[n, 1]` array that an input of this kind (string, int64, float, double) takes."""
     if kind == "string":
-        return column.astype(object).where(column.notna(), "").to_numpy(dtype=object).reshape(-1, 1)
+        return column.astype(object).where(column.notna(), MISSING_TEXT).to_numpy(dtype=object).reshape(-1, 1)
     numbers = {"int64": np.int64, "float": np.float32, "double": np.float64}
     if kind != "int64" and column.isna().any():
         column = column.astype(np.float64)

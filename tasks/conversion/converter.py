@@ -26,6 +26,7 @@ class Converter:
 def own_converters() -> list[Converter]:
     """All of them, family by family."""
     from tasks.conversion import (
+        encoders,
         gaussian,
         hist_boosting,
         imputers,
@@ -36,12 +37,12 @@ def own_converters() -> list[Converter]:
         meta,
         neighbours,
         simple,
+        transformers,
         trees,
         xgboost_trees,
     )
 
-    families = (
-        *(imputers, linear, meta, kernels, gaussian, neighbours, simple),
-        *(trees, hist_boosting, isolation, lightgbm_trees, xgboost_trees),
-    )
-    return [one for family in families for one in family.converters()]
+    prepare = (imputers, encoders, transformers)
+    models = (linear, kernels, gaussian, neighbours, simple)
+    tree_families = (trees, hist_boosting, isolation, lightgbm_trees, xgboost_trees)
+    return [one for family in (*prepare, *models, *tree_families, meta) for one in family.converters()]

@@ -39,14 +39,11 @@ def known_functions() -> dict[Any, Callable[[Ops, str], str]]:
     }
 
 
-def invert(ops: Ops, function: Any, x: str) -> str:
-    """A known function of x. Raises NotImplementedError for others."""
-    return apply(ops, function, x)
-
-
-def apply(ops: Ops, function: Any, x: str) -> str:
-    """A known function of x. Raises NotImplementedError for others."""
+def apply(ops: Ops, function: Any, x: str, arguments: Any = None) -> str:
+    """A known function of x. Raises NotImplementedError for others, and for arguments."""
     try:
+        if arguments:
+            raise KeyError
         write = known_functions()[function]
     except (KeyError, TypeError):
         name = getattr(function, "__name__", str(function))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tasks.conversion.converter import Converter
-from tasks.conversion.ops import Ops, Scores, class_converter, number_converter
+from tasks.conversion.ops import Ops, Scores, class_converter, number_converter, outlier_converter
 
 
 def converters() -> list[Converter]:
@@ -15,6 +15,7 @@ def converters() -> list[Converter]:
     return [
         *(class_converter(kind, _vote) for kind in (svm.SVC, svm.NuSVC)),
         *(number_converter(kind, _support_sum, lambda _: 1) for kind in (svm.SVR, svm.NuSVR)),
+        outlier_converter(svm.OneClassSVM, _one_class),
         number_converter(kernel_ridge.KernelRidge, _ridge, lambda _: 1),
         *(
             class_converter(kind, _propagate)
@@ -54,6 +55,11 @@ def _vectors(ops: Ops, model: Any, x: str) -> str:
 
 def _support_sum(ops: Ops, model: Any, x: str) -> str:
     return ops.linear(_vectors(ops, model, x), _dense(model.dual_coef_).T, model.intercept_)
+
+
+def _one_class(ops: Ops, model: Any, x: str) -> tuple[str, str]:
+    decision = _support_sum(ops, model, x)
+    return ops("Greater", decision, 0.0), decision
 
 
 def _dense(values: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tasks.conversion.converter import Converter
-from tasks.conversion.functions import invert, invert_transformer
+from tasks.conversion.functions import apply, invert_transformer
 from tasks.conversion.interpolation import interpolate
 from tasks.conversion.ops import (
     Ops,
@@ -255,4 +255,4 @@ def _target(ops: Ops, model: Any, answer: list[str]) -> str:
     value = ops("Reshape", answer[0], [-1, 1])
     if model.transformer is not None:
         return invert_transformer(ops, model.transformer_, value)
-    return invert(ops, model.inverse_func, value)
+    return apply(ops, model.inverse_func, value)

@@ -156,7 +156,21 @@ Nested = Callable[[Any], Sequence[Any]]
 
 def number_converter(estimator: type, write: Writer, width: Callable[[Any], int | None]) -> Converter:
     """Of a regressor or transformer: `write(ops, model, x)` gives the name of (n, width) numbers."""
-    return _number_converter(estimator, lambda ops, model, xs, _: write(ops, model, _matrix(ops, xs)), width, None)
+    return _number_converter(estimator, lambda ops, model, xs, _: write(ops, model, matrix(ops, xs)), width, None)
+
+
+def mixed_converter(
+    estimator: type, write: Writer, width: Callable[[Any], int | None], stays: Callable[[Any], bool]
+) -> Converter:
+    """Of a transformer of numbers or of text: `write(ops, model, variables)`. Does text stay text?"""
+    return _number_converter(estimator, lambda ops, model, xs, _: write(ops, model, xs), width, None, stays)
+
+
+def columns_converter(estimator: type, write: Writer, width: Callable[[Any], int | None]) -> Converter:
+    """Of a transformer that takes columns one by one: `write(ops, model, [(name, is text), ...])`, each (n, 1)."""
+    return _number_converter(
+        estimator, lambda ops, model, xs, _: write(ops, model, _columns(ops, model, xs)), width, None
+    )
 
 
 def wrapping_converter(estimator: type, write: Writer, nested: Nested) -> Converter:
@@ -166,12 +180,38 @@ def wrapping_converter(estimator: type, write: Writer, nested: Nested) -> Conver
 
 def class_converter(estimator: type, write: Writer) -> Converter:
     """Of a classifier: `write(ops, model, x)` gives Scores."""
-    return _class_converter(estimator, lambda ops, model, xs, _: write(ops, model, _matrix(ops, xs)), None)
+    return _class_converter(estimator, lambda ops, model, xs, _: write(ops, model, matrix(ops, xs)), None)
 
 
 def wrapping_class_converter(estimator: type, write: Writer, nested: Nested) -> Converter:
     """Of a classifier around others: `write(ops, model, *outputs)` gives Scores."""
     return _class_converter(estimator, lambda ops, model, _, inner: write(ops, model, *inner), nested)
+
+
+def outlier_converter(estimator: type, write: Writer) -> Converter:
+    """Of an outlier detector: `write(ops, model, x)` gives whether it is an inlier and its decision, both (n, 1)."""
+
+    def shape(operator: Any) -> None:
+        from skl2onnx.common.data_types import Int64TensorType
+
+        operator.outputs[0].type = Int64TensorType([None, 1])
+        operator.outputs[1].type = float_type(operator)([None, 1])
+
+    def convert(scope: Any, operator: Any, container: Any) -> None:
+        ops, own, _ = _open(scope, operator, container)
+        inlier, decision = write(ops, operator.raw_operator, matrix(ops, own))
+        ops("Where", inlier, np.array([[1]]), np.array([[-1]]), out=operator.outputs[0].full_name)
+        ops("Identity", decision, out=operator.outputs[1].full_name)
+
+    def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
+        from skl2onnx.common.data_types import Int64TensorType
+
+        operator = _declare(scope, model, inputs, custom_parsers, None)
+        operator.outputs.append(scope.declare_local_variable("label", Int64TensorType()))
+        operator.outputs.append(scope.declare_local_variable("scores", float_type(operator)()))
+        return operator.outputs
+
+    return Converter(estimator, shape, convert, parse)
 
 
 def inner_converter(estimator: type, inner: Callable[[Any], Any]) -> Converter:
@@ -218,10 +258,18 @@ def parse_nested(scope: Any, model: Any, inputs: Any, custom_parsers: Any) -> li
 
 
 def _number_converter(
-    estimator: type, write: Writer, width: Callable[[Any], int | None], nested: Nested | None
+    estimator: type,
+    write: Writer,
+    width: Callable[[Any], int | None],
+    nested: Nested | None,
+    text_stays: Callable[[Any], bool] = lambda _: False,
 ) -> Converter:
     def shape(operator: Any) -> None:
-        operator.outputs[0].type = float_type(operator)([None, width(operator.raw_operator)])
+        from skl2onnx.common.data_types import StringTensorType
+
+        stays = is_text(operator.inputs[0]) and text_stays(operator.raw_operator)
+        kind = StringTensorType if stays else float_type(operator)
+        operator.outputs[0].type = kind([None, width(operator.raw_operator)])
 
     def convert(scope: Any, operator: Any, container: Any) -> None:
         ops, own, inner = _open(scope, operator, container)
@@ -303,10 +351,30 @@ def _open(scope: Any, operator: Any, container: Any) -> tuple[Ops, list[Any], li
     return ops, variables[:count], inner
 
 
-def _matrix(ops: Ops, variables: list[Any]) -> str:
-    """The inputs as one matrix; numbers in the attempt's precision."""
+def is_text(variable: Any) -> bool:
+    """Is this variable text?"""
     from skl2onnx.common.data_types import StringTensorType
 
-    text = isinstance(variables[0].type, StringTensorType)
-    names = [variable.full_name if text else ops.number(variable.full_name) for variable in variables]
+    return isinstance(variable.type, StringTensorType)
+
+
+def _columns(ops: Ops, model: Any, variables: list[Any]) -> list[tuple[str, bool]]:
+    """Each feature's column (n, 1) and whether it is text; numbers in the attempt's precision."""
+    found: list[tuple[str, bool]] = []
+    for variable in variables:
+        text = is_text(variable)
+        name = variable.full_name if text else ops.number(variable.full_name)
+        width = 1 if len(variables) == model.n_features_in_ else variable.type.shape[1]
+        width = model.n_features_in_ if len(variables) == 1 else width
+        if not isinstance(width, int):
+            raise NotImplementedError(f"{type(model).__name__} gets columns of unknown number; give it them by name.")
+        found += [(name, text)] if width == 1 else [(ops.columns(name, [i]), text) for i in range(width)]
+    return found
+
+
+def matrix(ops: Ops, variables: list[Any]) -> str:
+    """The inputs as one matrix; numbers in the attempt's precision. Raises NotImplementedError for a mixture."""
+    if len({is_text(variable) for variable in variables}) > 1:
+        raise NotImplementedError("a step gets text and numbers in one table; encode the text columns before it.")
+    names = [one.full_name if is_text(one) else ops.number(one.full_name) for one in variables]
     return ops("Concat", *names, axis=1) if len(names) > 1 else names[0]

@@ -6,17 +6,18 @@ import numpy as np
 
 from tasks.conversion.converter import Converter
 from tasks.conversion.interpolation import interpolate
-from tasks.conversion.ops import Ops, Scores, class_converter, number_converter
+from tasks.conversion.ops import Ops, Scores, class_converter, number_converter, outlier_converter
 
 
 def converters() -> list[Converter]:
-    """Dummies and isotonic regression."""
-    from sklearn import dummy, isotonic
+    """Dummies, isotonic regression, the elliptic envelope."""
+    from sklearn import covariance, dummy, isotonic
 
     return [
         class_converter(dummy.DummyClassifier, _dummy),
         number_converter(dummy.DummyRegressor, _constant, lambda _: 1),
         number_converter(isotonic.IsotonicRegression, _isotonic, lambda _: 1),
+        outlier_converter(covariance.EllipticEnvelope, _envelope),
     ]
 
 
@@ -58,3 +59,11 @@ def _isotonic(ops: Ops, model: Any, x: str) -> str:
         raise NotImplementedError("IsotonicRegression that raises outside what it saw; set out_of_bounds='clip'.")
     outside = ops("Or", ops("Less", value, float(model.X_min_)), ops("Greater", value, float(model.X_max_)))
     return ops("Where", outside, np.nan, line)
+
+
+def _envelope(ops: Ops, model: Any, x: str) -> tuple[str, str]:
+    """The squared Mahalanobis distance against the training rows' quantile."""
+    apart = ops("Sub", x, model.location_[None])
+    far = ops.sum(ops("Mul", ops("MatMul", apart, model.get_precision()), apart))
+    decision = ops("Sub", ops("Neg", far), float(model.offset_))
+    return ops("GreaterOrEqual", decision, 0.0), decision

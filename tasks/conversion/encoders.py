@@ -1,0 +1,111 @@
+"""Encoders of categories as tables: the fitted encoder itself is asked what each category becomes.
+
+Missing text enters a graph as MISSING_TEXT, so a category that stands for missing (NaN, None) has that key. What the
+encoder would refuse (handle_unknown="error") becomes NaN, or no category at all: one bad record must not fail its
+batch, and the guards tell an unknown value.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from infra.runtime import MISSING_TEXT
+from tasks.conversion.converter import Converter
+from tasks.conversion.ops import Ops, columns_converter
+from tasks.conversion.writer import ML
+
+UNSEEN = "\u0001 never seen"
+
+
+def converters() -> list[Converter]:
+    """One-hot, ordinal and target encoding."""
+    from sklearn import preprocessing
+
+    kinds = (preprocessing.OneHotEncoder, preprocessing.OrdinalEncoder, preprocessing.TargetEncoder)
+    return [columns_converter(kind, _encode, lambda model: len(model.get_feature_names_out())) for kind in kinds]
+
+
+def _encode(ops: Ops, model: Any, columns: list[tuple[str, bool]]) -> str:
+    parts = []
+    for place, ((name, text), known) in enumerate(zip(columns, model.categories_, strict=True)):
+        table = category_table(model, place)
+        if table.shape[1]:
+            parts.append(ops("Gather", table, ops("Reshape", _codes(ops, name, text, known), [-1]), axis=0))
+    return ops("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
+
+
+def category_table(model: Any, place: int) -> npt.NDArray[np.float64]:
+    """What each category of one feature becomes, the last row for an unknown one: (categories + 1, outputs)."""
+    known = model.categories_[place]
+    first = [categories[0] for categories in model.categories_]
+    rows = [[*first[:place], category, *first[place + 1 :]] for category in known]
+    table = _transformed(model, rows)
+    unknown = _unknown(model, [*first[:place], _unseen(known), *first[place + 1 :]], table.shape[1])
+    return np.vstack([table, unknown])[:, _outputs(model, place)]
+
+
+def _outputs(model: Any, place: int) -> slice:
+    """Which outputs come from one feature: encoders keep features in their order."""
+    if hasattr(model, "_n_features_outs"):
+        ends = np.cumsum(model._n_features_outs)
+        return slice(int(ends[place] - model._n_features_outs[place]), int(ends[place]))
+    width = len(model.get_feature_names_out()) // len(model.categories_)
+    return slice(place * width, (place + 1) * width)
+
+
+def _unknown(model: Any, row: list[Any], width: int) -> npt.NDArray[np.float64]:
+    if getattr(model, "handle_unknown", "") == "error":
+        return np.full((1, width), 0.0 if hasattr(model, "_n_features_outs") else np.nan)
+    return _transformed(model, [row])
+
+
+def _transformed(model: Any, rows: list[list[Any]]) -> npt.NDArray[np.float64]:
+    columns = [
+        pd.Series([row[place] for row in rows], dtype=object if known.dtype == object else known.dtype)
+        if known.dtype.kind in "OU"
+        else pd.Series([row[place] for row in rows])
+        for place, known in enumerate(model.categories_)
+    ]
+    names = getattr(model, "feature_names_in_", range(len(columns)))
+    frame = pd.DataFrame(dict(zip(names, columns, strict=True)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        told = model.transform(frame if hasattr(model, "feature_names_in_") else frame.to_numpy())
+    return np.asarray(told.toarray() if hasattr(told, "toarray") else told, dtype=np.float64)
+
+
+def _unseen(known: npt.NDArray[Any]) -> Any:
+    if known.dtype.kind in "OU":
+        return UNSEEN
+    numbers = known.astype(np.float64)
+    numbers = numbers[np.isfinite(numbers)]
+    value = float(np.floor(numbers.max()) + 1) if len(numbers) else 0.0
+    return value if known.dtype.kind == "f" else int(value)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
+
+
+def _codes(ops: Ops, name: str, text: bool, known: npt.NDArray[Any]) -> str:
+    """The place of each value among the categories, their count where it is none of them: int64 (n, 1)."""
+    if text:
+        keys = [MISSING_TEXT if _is_missing(value) else value for value in known.tolist()]
+        if not all(isinstance(key, str) for key in keys):
+            raise NotImplementedError("a text column's categories are no texts; make texts of them before training.")
+        if len(set(keys)) < len(keys):
+            raise NotImplementedError("empty text and missing are two categories, and one in ONNX; make them one.")
+        places = list(range(len(keys)))
+        return ops("LabelEncoder", name, domain=ML, keys_strings=keys, values_int64s=places, default_int64=len(keys))
+    if any(isinstance(value, str) for value in known.tolist()):
+        raise NotImplementedError("a column enters as numbers, but its encoder was trained on texts.")
+    numbers = np.array([np.nan if _is_missing(value) else float(value) for value in known.tolist()])
+    hits = ops("Equal", name, numbers[None])
+    if np.isnan(numbers).any():
+        hits = ops("Or", hits, ops("And", ops("IsNaN", name), np.isnan(numbers)[None]))
+    found = ops("Cast", hits, to=7)
+    last = ops("Sub", 1, ops("ReduceMax", found, [1], keepdims=1))
+    return ops("ArgMax", ops("Concat", found, last, axis=1), axis=1, keepdims=1)
