@@ -1,5 +1,6 @@
 """Candidates: opened only after their types were read and allowed, never by running what a file says."""
 
+import importlib.util
 import re
 import zipfile
 from pathlib import Path
@@ -12,8 +13,10 @@ ALLOWED = re.compile(
     r"^sklearn\.(\w+\.)*_?[A-Z]\w*$|^numpy\.dtype$"
     r"|^sklearn\.compose\._column_transformer\.make_column_selector$"
     # Histogram gradient boosting with categories keeps this one call; a partial of another function names it.
-    r"|^functools\.partial$|^sklearn\.utils\.validation\.check_array$"
+    r"|^functools\.partial$|^sklearn\.utils\.validation\.check_array$|^collections\.OrderedDict$"
 )
+# They read their models by code of their own, so each is trusted by name; and each is an extra.
+BOOSTERS = ("lightgbm", "xgboost")
 
 
 def open_skops(path: Path, trusted_types: tuple[str, ...] = ()) -> Any:
@@ -26,11 +29,21 @@ def open_skops(path: Path, trusted_types: tuple[str, ...] = ()) -> Any:
         reason = " ".join(str(error).split())[:200]
         raise CannotAsk(f"{path.name}: expected a skops file, found something else ({reason}).") from None
     strange = sorted(name for name in found if not ALLOWED.match(name) and name not in trusted_types)
+    packages = {name.partition(".")[0] for name in found}
+    if strange and {name.partition(".")[0] for name in strange} <= set(BOOSTERS):
+        raise CannotAsk(
+            f"{path.name}: holds a model that only {' and '.join(sorted(packages & set(BOOSTERS)))} can read, by code "
+            "that is not checked here. It converts; if you trust who made the file, add to the spec:\n"
+            f"candidate:\n  trusted_types: [{', '.join(strange)}]"
+        )
     if strange:
         raise CannotAsk(
             f"{path.name}: holds types that are not scikit-learn's: {', '.join(strange)[:500]}. They can be neither "
             "converted nor trusted unseen; use scikit-learn's own, or name them in candidate.trusted_types."
         )
+    for package in sorted(packages & set(BOOSTERS)):
+        if importlib.util.find_spec(package) is None:
+            raise CannotAsk(f"{path.name}: needs {package}, which is not here: pip install 'seatrial[boosters]'.")
     estimator = skops.io.load(path, trusted=found)
     if not callable(getattr(estimator, "predict", None)):
         raise CannotAsk(f"{path.name}: expected an estimator with predict(), found {type(estimator).__name__}.")

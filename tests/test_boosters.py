@@ -1,8 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from test_trees import distance, table, target
 
+from expectations.errors import CannotAsk
+from infra.candidates import open_skops
 from tasks.convert import CannotConvert, convert
 
 lightgbm, xgboost = pytest.importorskip("lightgbm"), pytest.importorskip("xgboost")
@@ -124,3 +127,26 @@ def test_xgboost_that_is_no_sum_of_trees_is_refused_in_words(settings):
     model = xgboost.XGBRegressor(**settings, **EXTREME).fit(frame, share(frame))
     with pytest.raises(CannotConvert, match="no form here"):
         convert(model, frame, "m", 1e-5)
+
+
+LIGHT_TYPES = ("lightgbm.basic.Booster", "lightgbm.sklearn.LGBMRegressor")
+EXTREME_TYPES = ("xgboost.core.Booster", "xgboost.sklearn.XGBRegressor")
+FILES = [(lightgbm.LGBMRegressor(**LIGHT), LIGHT_TYPES), (xgboost.XGBRegressor(**EXTREME), EXTREME_TYPES)]
+
+
+@pytest.mark.parametrize(("model", "types"), FILES)
+def test_a_file_with_a_booster_is_opened_when_its_types_are_named(tmp_path, model, types):
+    frame = table()
+    skops.io.dump(model.fit(frame, share(frame)), tmp_path / "m.skops")
+    with pytest.raises(CannotAsk, match=r"trusted_types: \[" + ", ".join(types)):
+        open_skops(tmp_path / "m.skops")
+    assert distance(open_skops(tmp_path / "m.skops", types), frame) == (0, 0)
+
+
+@pytest.mark.parametrize(("model", "types"), FILES)
+def test_a_booster_that_is_not_installed_is_told_with_the_extra(tmp_path, monkeypatch, model, types):
+    frame = table()
+    skops.io.dump(model.fit(frame, share(frame)), tmp_path / "m.skops")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(CannotAsk, match=r"pip install 'seatrial\[boosters\]'"):
+        open_skops(tmp_path / "m.skops", types)
