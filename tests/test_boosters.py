@@ -2,6 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from test_trees import distance, table, target
 
 from expectations.errors import CannotAsk
@@ -150,3 +153,16 @@ def test_a_booster_that_is_not_installed_is_told_with_the_extra(tmp_path, monkey
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(CannotAsk, match=r"pip install 'seatrial\[boosters\]'"):
         open_skops(tmp_path / "m.skops", types)
+
+
+@pytest.mark.parametrize("kind", [lightgbm.LGBMRegressor, xgboost.XGBRegressor])
+def test_a_sparse_matrix_in_front_is_read_as_the_booster_reads_it(kind):
+    rng = np.random.default_rng(6)
+    frame = table(missing=False).assign(town=rng.choice(["Ames", "Boone", "Nevada", "Ogden", "Kelley"], 300))
+    rest = [("more", OneHotEncoder(handle_unknown="ignore"), ["town"]), ("zeros", "passthrough", ["a"])]
+    columns = ColumnTransformer(rest, sparse_threshold=1)
+    model = make_pipeline(columns, kind(n_estimators=15, max_depth=3))
+    model.fit(frame.assign(a=frame["a"].clip(0)), share(frame) + (frame["town"] == "Ames"))
+    assert model[0].sparse_output_
+    evidence = convert(model, frame.assign(a=frame["a"].clip(0)), "m", 0.0)[1]
+    assert float(evidence.metrics.set_index("metric").loc["max_difference", "value"]) == 0

@@ -37,6 +37,7 @@ def own_converters() -> list[Converter]:
         meta,
         neighbours,
         simple,
+        sparse_gaps,
         transformers,
         trees,
         xgboost_trees,
@@ -44,5 +45,5 @@ def own_converters() -> list[Converter]:
 
     prepare = (imputers, encoders, transformers)
     models = (linear, kernels, gaussian, neighbours, simple)
-    tree_families = (trees, hist_boosting, isolation, lightgbm_trees, xgboost_trees)
+    tree_families = (trees, hist_boosting, isolation, lightgbm_trees, xgboost_trees, sparse_gaps)
     return [one for family in (*prepare, *models, *tree_families, meta) for one in family.converters()]

@@ -16,6 +16,7 @@ from tasks.conversion.ops import (
     wrapping_class_converter,
     wrapping_converter,
 )
+from tasks.conversion.sparse_gaps import with_gaps
 
 
 def converters() -> list[Converter]:
@@ -46,9 +47,8 @@ def converters() -> list[Converter]:
 
 
 def _parse_pipeline(scope: Any, model: Any, inputs: Any, custom_parsers: Any) -> Any:
-    for _, step in model.steps:
-        if step is not None and step != "passthrough":
-            inputs = parse_nested(scope, step, inputs, custom_parsers)
+    for step in with_gaps([step for _, step in model.steps if step is not None and step != "passthrough"]):
+        inputs = parse_nested(scope, step, inputs, custom_parsers)
     return inputs
 
 
