@@ -46,12 +46,24 @@ def _profile_limit(name: str) -> Expectation | None:
     return metric(name, high=limits[kind], severity="warning") if kind in limits else None
 
 
-def conversion_suite(spec: ReleaseSpec, _metrics: list[str]) -> list[Expectation]:
-    """The exported model is the trained one: no label differs, no number by more than the tier's tolerance."""
+def conversion_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
+    """The exported model is the trained one: no label differs, no number by more than the tier's tolerance.
+
+    Neither in the snapshot nor on the thresholds, missing values and texts that were tried besides, where there are
+    any. Extremes that no training saw, and thresholds that only a last bit of the preprocessing crosses, are told.
+    """
     tolerance = TIERS[spec.risk.tier].parity_tolerance
+    tried = [
+        metric("boundary_mismatches", high=0),
+        metric("boundary_max_difference", high=tolerance),
+        metric("rounding_mismatches", high=0, severity="warning"),
+        metric("extreme_mismatches", high=0, severity="warning"),
+        metric("extreme_max_difference", high=tolerance, severity="warning"),
+    ]
     return [
         metric("label_mismatches", high=0),
         metric("max_difference", high=tolerance),
+        *(one for one in tried if one.kwargs["metric"] in metrics),
         metric("golden_mismatches", high=0),
     ]
 

@@ -1,6 +1,7 @@
 """The production run-time: an ONNX graph scored by onnxruntime, one thread, in order."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,20 +33,23 @@ class Predictions:
         return self.values.astype(np.float64).reshape(-1, 1) if not self.classes else np.zeros((len(self.values), 0))
 
 
+def open_session(graph: bytes) -> Any:
+    """An onnxruntime session as production runs it. Raises CannotAsk under a version that is known to be wrong."""
+    import onnxruntime
+
+    if onnxruntime.__version__.rsplit(".", 1)[0] in WRONG_VERSIONS:
+        raise CannotAsk(f"onnxruntime {onnxruntime.__version__} gives wrong labels for trees; install 1.28 or later.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
 class Scorer:
     """A loaded ONNX graph. Its inputs are the columns that a caller sends, each `[n, 1]`."""
 
     def __init__(self, graph: bytes) -> None:
-        import onnxruntime
-
-        if onnxruntime.__version__.rsplit(".", 1)[0] in WRONG_VERSIONS:
-            raise CannotAsk(
-                f"onnxruntime {onnxruntime.__version__} gives wrong labels for trees; install 1.28 or later."
-            )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(graph)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.signature: dict[str, Any] = json.loads(metadata[SIGNATURE_KEY])
 
@@ -61,6 +65,11 @@ class Scorer:
         result: list[npt.NDArray[Any]] = self._session.run(None, feed)
         return result
 
+    def answers(self, frame: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
+        """Every output by its name."""
+        names = [output.name for output in self._session.get_outputs()]
+        return dict(zip(names, self.run(self.feed(frame)), strict=True))
+
     def score(self, frame: pd.DataFrame) -> Predictions:
         """Predictions for every row."""
         outputs = self.run(self.feed(frame))
@@ -71,6 +80,13 @@ class Scorer:
         return Predictions(label_text(outputs[0].reshape(-1)), probabilities, classes)
 
 
+def joined_predictions(parts: Sequence[Predictions]) -> Predictions:
+    """Predictions of one model for several batches, as one."""
+    values = np.concatenate([part.values for part in parts])
+    chances = [part.probabilities for part in parts if part.probabilities is not None]
+    return Predictions(values, np.concatenate(chances) if chances else None, parts[0].classes)
+
+
 def column_array(column: "pd.Series[Any]", kind: str) -> npt.NDArray[Any]:
     """A column as the `[n, 1]` array that an input of this kind (string, int64, float, double) takes."""
     if kind == "string":
@@ -78,7 +94,9 @@ def column_array(column: "pd.Series[Any]", kind: str) -> npt.NDArray[Any]:
     numbers = {"int64": np.int64, "float": np.float32, "double": np.float64}
     if kind != "int64" and column.isna().any():
         column = column.astype(np.float64)
-    return np.asarray(column.to_numpy(dtype=numbers[kind])).reshape(-1, 1)
+    # What a float32 cannot hold becomes infinite, as in any other client.
+    with np.errstate(over="ignore"):
+        return np.asarray(column.to_numpy(dtype=numbers[kind])).reshape(-1, 1)
 
 
 def label_text(labels: Any) -> npt.NDArray[Any]:

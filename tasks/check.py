@@ -10,6 +10,7 @@ from expectations.history import Release
 from expectations.records import Evidence
 from infra.candidates import open_skops
 from infra.evidence_store import get_json
+from infra.packages import open_package
 from infra.runtime import Predictions, Scorer
 from tasks.job import Job, Manifest, champion, read_data, read_part
 from tasks.split import CALIBRATION, TEST, TRAIN
@@ -40,7 +41,7 @@ class Subject:
 
     def scorer(self) -> Scorer:
         """The package, loaded as production loads it."""
-        return Scorer(self.job.store().get_blob(self.packed["blobs"]["graph"]))
+        return open_package(self.job.store(), self.packed["package"])
 
     def score(self, rows: pd.DataFrame) -> Predictions:
         """What the package says of snapshot rows."""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from expectations.history import State
 from expectations.records import Evidence, metric_rows
-from infra.runtime import Scorer
+from infra.packages import open_package
 from tasks.check import TEST, Check, Subject, on_package_and_champion
 from tasks.cost import price_of
 from tasks.job import Job
@@ -34,7 +34,7 @@ def measure(subject: Subject) -> Evidence:
     price = price_of(job.spec.cost, job.file.root, job.features(test))
     scored = [
         score_records(job.target(test), scorer.score(job.features(test)), price, job.positive)
-        for scorer in (Scorer(job.store().get_blob(subject.blobs_of(serving)["graph"])), subject.scorer())
+        for scorer in (open_package(job.store(), serving.package_digest), subject.scorer())
     ]
     metric = job.spec.comparison.metric or _default_metric(scored)
     earlier = _earlier(job, job.ledger().state(), metric)

@@ -20,9 +20,11 @@ from infra import workshop
 from infra.answers import once
 from infra.evidence_store import Reference, get_evidence, put_evidence, put_json
 from infra.keys import home
+from infra.packages import versions
 from tasks import access as access_step
 from tasks import convert, dossier, package, record, snapshot, train
 from tasks.check import Check, Subject
+from tasks.conversion.trials import try_out
 from tasks.job import Job, Manifest
 
 VERSION = 3  # Raised when a step's answer changes; finished steps of older versions are not taken.
@@ -108,13 +110,13 @@ def convert_and_package(subject: Subject) -> dict[str, Any]:
 
     def build() -> dict[str, Any]:
         features = job.features(subject.data())
+        estimator, name = subject.candidate(), job.spec.model.name
+        trials = try_out(estimator, features)
         try:
-            graph, evidence = convert.convert(
-                subject.candidate(), features, job.spec.model.name, job.tier.parity_tolerance
-            )
+            graph, evidence = convert.convert(estimator, features, name, job.tier.parity_tolerance, trials)
         except convert.CannotConvert as error:
             return {"refused": str(error)}
-        return package.pack(store, graph, evidence, features)
+        return package.pack(store, graph, evidence, trials)
 
     return once(store, home(), "convert", _inputs(job, candidate=subject.trained["candidate"]), build)
 
@@ -128,7 +130,7 @@ def write_dossier(
 
     def build() -> dict[str, Any]:
         evidence = {step: get_evidence(store, reference) for step, reference in references.items()}
-        about = dossier.about(job, subject.champion(), package.versions(), outcome)
+        about = dossier.about(job, subject.champion(), versions(), outcome)
         spec = job.spec.model_dump(mode="json")
         page, document = dossier.build_dossier(about, spec, dict(subject.manifest), evidence, findings, outcome)
         store.put_if_absent(f"dossiers/{job.release}.html", page.encode())

@@ -15,8 +15,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from expectations.records import digest_of
 from infra.runtime import Predictions, Scorer, estimator_predictions
+from tasks.conversion.trials import Trials
 from tasks.convert import CannotConvert, convert, measure_parity
-from tasks.package import golden_records, replay
 
 
 def table(n=400):
@@ -80,24 +80,28 @@ def test_what_nothing_converts_is_refused_with_short_reasons():
     assert len(str(error.value)) < 1500
 
 
+def snapshot(values):
+    return Trials(pd.DataFrame(index=range(len(values))), np.full(len(values), "snapshot"), Predictions(values))
+
+
 def test_a_changed_leaf_is_seen():
-    trained = Predictions(np.array([1.0, 2.0, 3.0]))
-    evidence = measure_parity(trained, Predictions(np.array([1.0, 3.0, 2.0])))
+    evidence = measure_parity(snapshot(np.array([1.0, 2.0, 3.0])), Predictions(np.array([1.0, 3.0, 2.0])), 1e-5)
     assert value(evidence, "max_difference") > 0.3
+    assert list(evidence.records["units_apart"]) == [0, 1, 1]
 
 
 def test_a_nan_on_one_side_is_infinitely_far():
-    evidence = measure_parity(Predictions(np.array([1.0, 2.0])), Predictions(np.array([1.0, np.nan])))
+    evidence = measure_parity(snapshot(np.array([1.0, 2.0])), Predictions(np.array([1.0, np.nan])), 1e-5)
     assert value(evidence, "max_difference") == np.inf
 
 
-def test_golden_records_are_replayed_and_a_wrong_one_is_counted():
-    frame = table()
-    graph, _ = convert(pipeline(LogisticRegression()).fit(frame, frame["rooms"] > 4), frame, "m", 1e-5)
-    golden = golden_records(Scorer(graph), frame, [3, 1])
-    assert replay(Scorer(graph), golden) == 0
-    golden["values"][7] = "other"
-    assert replay(Scorer(graph), golden) == 1
+def test_extreme_answers_hide_no_difference_in_the_snapshot():
+    trials = Trials(
+        pd.DataFrame(index=range(3)), np.array(["snapshot"] * 2 + ["extreme"]), Predictions(np.array([1.0, 2.0, 1e9]))
+    )
+    evidence = measure_parity(trials, Predictions(np.array([1.0, 2.1, 1e9])), 1e-5)
+    assert value(evidence, "max_difference") == pytest.approx(0.05)
+    assert value(evidence, "extreme_mismatches") == 0
 
 
 @pytest.mark.parametrize("strategy", ["mean", "median", "most_frequent"])

@@ -5,11 +5,13 @@ import warnings
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from expectations.errors import CannotAsk
-from infra.runtime import SIGNATURE_KEY, label_text
+from infra.runtime import SIGNATURE_KEY, column_array, label_text, open_session
 from tasks.conversion.converter import own_converters
+from tasks.conversion.placement import dense, through, unwrapped
 
 # One family throughout: only ai.onnx.ml 5 has trees in double (`TreeEnsemble`), and a file cannot mix.
 OPSETS = {"": 21, "ai.onnx.ml": 5}
@@ -23,18 +25,9 @@ ATTEMPTS = ("double", "float")
 def export(estimator: Any, frame: pd.DataFrame, name: str, attempt: str) -> bytes:
     """The ONNX graph with the names and types of the columns in its metadata. Raises whatever the converter raises."""
     from onnx import checker
-    from skl2onnx import convert_sklearn
 
     kinds = {column: input_kind(frame[column], attempt) for column in frame.columns}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        graph = convert_sklearn(
-            _with_columns(estimator, frame),
-            initial_types=_initial_types(kinds),
-            target_opset=ASKED_OPSETS,
-            name=name,
-            **_own(),
-        )
+    graph = _graph(_with_columns(estimator, frame), kinds, name)
     signature = {
         "inputs": [
             {"column": c, "input": i.name, "type": kinds[c]} for c, i in zip(kinds, graph.graph.input, strict=True)
@@ -45,9 +38,46 @@ def export(estimator: Any, frame: pd.DataFrame, name: str, attempt: str) -> byte
     entry.key, entry.value = SIGNATURE_KEY, json.dumps(signature, sort_keys=True)
     scores_differ = hasattr(estimator, "classes_") and not hasattr(estimator, "predict_proba")
     keep_outputs(graph, 1 if scores_differ else 2)
-    stamp(graph)
     checker.check_model(graph, full_check=True)
     return bytes(graph.SerializeToString(deterministic=True))
+
+
+def _graph(model: Any, kinds: dict[str, str], name: str) -> Any:
+    from skl2onnx import convert_sklearn
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        graph = convert_sklearn(
+            model,
+            initial_types=_initial_types(kinds),
+            target_opset=ASKED_OPSETS,
+            name=name,
+            **_own(),
+        )
+    stamp(graph)
+    return graph
+
+
+def preprocessing_differs(
+    estimator: Any, frame: pd.DataFrame, rows: pd.DataFrame, name: str, attempt: str
+) -> npt.NDArray[np.bool_]:
+    """(n,) bool: for which rows what the graph hands to the model is not, bit for bit, what scikit-learn hands to it.
+
+    Nowhere, if nothing stands before the model, or if that cannot be told.
+    """
+    from sklearn.pipeline import make_pipeline
+
+    before, _ = unwrapped(estimator)
+    if not before:
+        return np.zeros(len(rows), dtype=bool)
+    pipeline = _with_columns(make_pipeline(*before), frame)
+    kinds = {column: input_kind(frame[column], attempt) for column in frame.columns}
+    graph = _graph(pipeline, kinds, name)
+    session = open_session(graph.SerializeToString())
+    feed = {one.name: column_array(rows[c], kinds[c]) for one, c in zip(session.get_inputs(), kinds, strict=True)}
+    ours = session.run(None, feed)[0]
+    theirs = dense(through(before, rows))
+    return np.asarray((ours != theirs).any(axis=1) if ours.shape == theirs.shape else np.zeros(len(rows), dtype=bool))
 
 
 def keep_outputs(graph: Any, count: int) -> None:

@@ -1,0 +1,162 @@
+"""Where must a column of the caller's stand, so that a feature inside the model lies exactly on a threshold?
+
+Preprocessing stands between the two, and is not inverted: the last double before the feature crosses is found by
+bisection over the doubles themselves, so the answer is exact to one unit in the last place whatever the map is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Ordinals = npt.NDArray[np.int64]
+SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """`transform` gives a feature of the model, (n,) float64, as a function of one column of the caller's alone."""
+
+    column: str
+    transform: Callable[[Floats], Floats]
+
+
+def unwrapped(estimator: Any) -> tuple[list[Any], Any]:
+    """The fitted transformers of a pipeline, nested ones in their place, and its last estimator."""
+    from sklearn.pipeline import Pipeline
+
+    if not isinstance(estimator, Pipeline):
+        return [], estimator
+    before: list[Any] = []
+    for _, step in estimator.steps[:-1]:
+        before += [] if step is None or step == "passthrough" else [step]
+    inner, last = unwrapped(estimator.steps[-1][1])
+    return [*before, *inner], last
+
+
+def channels(transformers: list[Any], frame: pd.DataFrame) -> dict[int, Channel]:
+    """The features of the model that depend on exactly one numeric column, by position.
+
+    Which they are is measured: each column is moved by itself, and what moves is looked at.
+    """
+    found: dict[int, Channel] = {}
+    for columns, positions, transform in _blocks(transformers, frame):
+        numbers = [name for name in columns if pd.api.types.is_numeric_dtype(frame[name])]
+        moved_by: dict[int, list[str]] = {}
+        for name in numbers:
+            for at in _moved(transform, frame, name):
+                moved_by.setdefault(at, []).append(name)
+        for at, names in moved_by.items():
+            if len(names) == 1:
+                found[positions[at]] = Channel(names[0], _alone(transform, frame, names[0], at))
+    return found
+
+
+def _blocks(transformers: list[Any], frame: pd.DataFrame) -> list[tuple[list[str], list[int], Any]]:
+    """(columns in, positions out, function of a frame) for each part of the preprocessing that stands by itself."""
+    if len(transformers) != 1 or not hasattr(transformers[0], "output_indices_"):
+        columns = list(frame.columns)
+        width = dense(through(transformers, frame.head(1))).shape[1]
+        return [(columns, list(range(width)), lambda rows: through(transformers, rows))]
+    blocks: list[tuple[list[str], list[int], Any]] = []
+    for name, part, columns in transformers[0].transformers_:
+        where, named = transformers[0].output_indices_[name], _named(columns, frame)
+        if part == "drop" or where.stop == where.start:
+            continue
+        transform = _same if part == "passthrough" else part.transform
+        blocks.append((named, list(range(where.start, where.stop)), _of_columns(transform, named)))
+    return blocks
+
+
+def _of_columns(transform: Callable[[Any], Any], columns: list[str]) -> Callable[[pd.DataFrame], Any]:
+    return lambda rows: transform(rows[columns])
+
+
+def _same(rows: Any) -> Any:
+    return rows
+
+
+def _named(columns: Any, frame: pd.DataFrame) -> list[str]:
+    if isinstance(columns, str):
+        return [columns]
+    chosen = frame.columns[columns] if isinstance(columns, slice) else columns
+    names = np.asarray(chosen)
+    if names.dtype == bool:
+        return list(frame.columns[names])
+    return [str(frame.columns[int(one)] if isinstance(one, int | np.integer) else one) for one in names]
+
+
+def through(transformers: list[Any], rows: pd.DataFrame) -> Any:
+    """What fitted transformers, one after the other, make of rows."""
+    values: Any = rows
+    for transformer in transformers:
+        values = transformer.transform(values)
+    return values
+
+
+def dense(values: Any) -> npt.NDArray[Any]:
+    """The same numbers as a plain array, whatever a transformer hands out."""
+    if hasattr(values, "toarray"):
+        values = values.toarray()
+    return np.asarray(values)
+
+
+def _moved(transform: Callable[[pd.DataFrame], Any], frame: pd.DataFrame, column: str) -> list[int]:
+    """Positions of the outputs that are another number when `column` alone is."""
+    values = frame[column].astype(np.float64)
+    rows = _repeated(frame, 4)
+    rows[column] = np.quantile(values.dropna(), [0.0, 0.3, 0.7, 1.0])
+    out = dense(transform(rows)).astype(np.float64)
+    return [int(at) for at in np.flatnonzero((out != out[:1]).any(axis=0))]
+
+
+def _alone(transform: Callable[[pd.DataFrame], Any], frame: pd.DataFrame, column: str, at: int) -> Any:
+    def feature(values: Floats) -> Floats:
+        rows = _repeated(frame, len(values))
+        rows[column] = values
+        return np.asarray(dense(transform(rows))[:, at], dtype=np.float64)
+
+    return feature
+
+
+def _repeated(frame: pd.DataFrame, n: int) -> pd.DataFrame:
+    return frame.iloc[np.zeros(n, dtype=int)].reset_index(drop=True)
+
+
+def crossings(feature: Callable[[Floats], Floats], low: float, high: float, thresholds: Floats) -> Floats:
+    """(m, 4) doubles: the neighbours on both sides of where `feature` < t turns, and of where `feature` ≤ t does.
+
+    `feature` is monotone between `low` and `high`. NaN where a threshold is not crossed there.
+    """
+    strictly = _turn(lambda x: feature(x) < thresholds, low, high, len(thresholds))
+    at_most = _turn(lambda x: feature(x) <= thresholds, low, high, len(thresholds))
+    return np.hstack([strictly, at_most])
+
+
+def _turn(holds: Callable[[Floats], Any], low: float, high: float, n: int) -> Floats:
+    """(n, 2) adjacent doubles between which a statement turns; bisection over the order of all doubles."""
+    left, right = _ordinal(np.full(n, low)), _ordinal(np.full(n, high))
+    at_left = holds(_double(left))
+    turns = at_left != holds(_double(right))
+    # Unsigned: the doubles from −1 to 1 alone are more than a signed difference holds.
+    while ((right - left).view(np.uint64)[turns] > 1).any():
+        middle = (left >> 1) + (right >> 1) + (left & right & 1)
+        like_left = holds(_double(middle)) == at_left
+        left, right = np.where(like_left, middle, left), np.where(like_left, right, middle)
+    pair = np.column_stack([_double(left), _double(right)])
+    pair[~turns] = np.nan
+    return pair
+
+
+def _ordinal(values: Floats) -> Ordinals:
+    """Integers in the order of the doubles: neighbours are one apart."""
+    bits = np.ascontiguousarray(values, dtype=np.float64).view(np.int64)
+    return np.where(bits < 0, bits ^ SIGN, bits)
+
+
+def _double(ordinals: Ordinals) -> Floats:
+    return np.where(ordinals < 0, ordinals ^ SIGN, ordinals).view(np.float64)
