@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PowerTransformer, StandardScaler
@@ -152,4 +157,15 @@ def test_a_last_bit_of_the_preprocessing_is_told_apart_from_a_fault_of_the_model
     frame = table()
     fitted = pipeline(RandomForestRegressor(20, random_state=0), PowerTransformer).fit(frame, frame["size"])
     _, evidence = convert(fitted, frame, "m", 1e-5)
+    assert value(evidence, "boundary_mismatches") == 0
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+def test_histogram_gradient_boosting_is_tried_on_its_bin_edges_also_behind_categories(encoded):
+    frame = table()[["size", "rooms"]].assign(town=np.arange(300) % 3, age=[np.nan, 1.0, 2.5] * 100)
+    model = HistGradientBoostingRegressor(max_iter=15, categorical_features=["town"] if encoded else None)
+    rows, facts = boundary_rows(model.fit(frame, frame["size"] + frame["town"]), frame)
+    assert 0 < facts["thresholds_tried"] == len(rows) // 4
+    assert facts["thresholds_tried"] >= 0.9 * facts["thresholds"]
+    _, evidence = convert(model, frame, "m", 1e-5)
     assert value(evidence, "boundary_mismatches") == 0

@@ -64,10 +64,13 @@ def _write_scores(writer: Writer, operator: Any) -> str:
     """What the model starts from, then the trees in their order: (n, scores)."""
     model = operator.raw_operator
     start = np.ravel(model._baseline_prediction).astype(np.float64)
-    trees = [constant_tree(start)]
-    for stage in model._predictors:
-        trees += [_tree(predictor, position, len(start)) for position, predictor in enumerate(stage)]
-    return write_trees(writer, trees, _write_columns(writer, operator))
+    return write_trees(writer, [constant_tree(start), *histogram_trees(model)], _write_columns(writer, operator))
+
+
+def histogram_trees(model: Any) -> list[Tree]:
+    """In their order, each with one target of as many as there are scores; features as `_preprocessor` numbers them."""
+    targets = len(np.ravel(model._baseline_prediction))
+    return [_tree(one, position, targets) for stage in model._predictors for position, one in enumerate(stage)]
 
 
 def _tree(predictor: Any, position: int, targets: int) -> Tree:

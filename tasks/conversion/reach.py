@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tasks.conversion.hist_boosting import histogram_trees
 from tasks.conversion.placement import dense, through
 from tasks.conversion.thresholds import estimators_inside
 from tasks.conversion.tree_ensemble import LESS, LESS_OR_EQUAL, Tree
@@ -63,6 +64,9 @@ def trees_within(model: Any) -> Iterator[tuple[Tree, bool]]:
     """Every tree of an estimator and of those inside it that see the same features, and whether it asks float32."""
     if hasattr(model, "tree_"):
         yield sklearn_tree(model.tree_, np.zeros((model.tree_.node_count, 1))), True
+        return
+    if hasattr(model, "_predictors"):
+        yield from ((tree, False) for tree in histogram_trees(model))
         return
     for member, columns in estimators_inside(model):
         for tree, single in trees_within(member):

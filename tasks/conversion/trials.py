@@ -92,6 +92,9 @@ def boundary_rows(estimator: Any, frame: pd.DataFrame) -> tuple[pd.DataFrame, di
     """Four rows for each node of the model's trees: the last value below its threshold, the first that is not below,
     the last that is not above, the first above, in the other features like a row that reaches the node."""
     transformers, model = unwrapped(estimator)
+    # Histogram gradient boosting numbers its features after an encoder of its own.
+    encoder = getattr(model, "_preprocessor", None)
+    transformers = transformers if encoder is None else [*transformers, encoder]
     sample = frame.iloc[_evenly(len(frame), REACHING_ROWS)].reset_index(drop=True)
     nodes = split_nodes(transformers, model, sample)
     if nodes is None or not len(nodes.feature):
