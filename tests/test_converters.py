@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from parity import values_on
 from sklearn import (
     calibration,
     dummy,
@@ -20,8 +21,7 @@ from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.gaussian_process import kernels
 from sklearn.pipeline import make_pipeline
 
-from infra.runtime import Scorer, estimator_predictions
-from tasks.convert import CannotConvert, convert, measure_parity
+from tasks.convert import CannotConvert, convert
 
 rng = np.random.default_rng(5)
 FRAME = pd.DataFrame({"a": rng.normal(size=240), "b": rng.integers(0, 4, 240), "c": rng.uniform(size=240) * 3})
@@ -38,8 +38,7 @@ def assert_the_same(model, frame=FRAME, held_out=HELD_OUT):
     """In double, and on rows that were not seen: no label differs, numbers by less than 1e-9."""
     graph, evidence = convert(model, frame, "m", 1e-9)
     assert evidence.facts["attempt"] == "double", evidence.facts["refused"]
-    told = measure_parity(estimator_predictions(model, held_out), Scorer(graph).score(held_out))
-    values = told.metrics.set_index("metric")["value"]
+    values = values_on(model, graph, held_out)
     assert values["label_mismatches"] == 0
     assert values["max_difference"] < 1e-9
 

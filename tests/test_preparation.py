@@ -1,14 +1,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from parity import values_on
 from sklearn import impute, linear_model, preprocessing, tree
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.pipeline import make_pipeline
 
-from infra.runtime import Scorer, estimator_predictions
+from infra.runtime import Scorer
 from tasks.conversion.encoders import category_table
-from tasks.convert import CannotConvert, convert, measure_parity
+from tasks.convert import CannotConvert, convert
 
 rng = np.random.default_rng(3)
 
@@ -32,8 +33,8 @@ def assert_the_same(model, columns, held_out=HELD_OUT):
     """In double, and on rows with categories that were not seen: numbers differ by less than 1e-9."""
     graph, evidence = convert(model, FRAME[columns], "m", 1e-9)
     assert evidence.facts["attempt"] == "double", evidence.facts["refused"]
-    told = measure_parity(estimator_predictions(model, held_out[columns]), Scorer(graph).score(held_out[columns]))
-    assert told.metrics.set_index("metric").loc["max_difference", "value"] < 1e-9
+    told = values_on(model, graph, held_out[columns])
+    assert told["max_difference"] < 1e-9
 
 
 ENCODERS = [
@@ -62,8 +63,8 @@ def test_numbers_are_categories_too_and_may_be_missing(encoder):
 
     model = make_pipeline(encoder, tree.DecisionTreeRegressor(random_state=0)).fit(rounded(FRAME), PRICE)
     graph, _ = convert(model, rounded(FRAME), "m", 1e-9)
-    told = measure_parity(estimator_predictions(model, rounded(HELD_OUT)), Scorer(graph).score(rounded(HELD_OUT)))
-    assert told.metrics.set_index("metric").loc["max_difference", "value"] < 1e-9
+    told = values_on(model, graph, rounded(HELD_OUT))
+    assert told["max_difference"] < 1e-9
 
 
 def test_an_encoder_that_refuses_unknown_text_fails_no_batch_in_the_graph():
@@ -103,8 +104,8 @@ def test_missing_text_is_filled(imputer):
     columns = make_column_transformer((make_pipeline(imputer, one_hot), ["town", "street"]))
     model = make_pipeline(columns, linear_model.Ridge()).fit(frames[0], PRICE)
     graph, _ = convert(model, frames[0], "m", 1e-9)
-    told = measure_parity(estimator_predictions(model, frames[1]), Scorer(graph).score(frames[1]))
-    assert told.metrics.set_index("metric").loc["max_difference", "value"] < 1e-9
+    told = values_on(model, graph, frames[1])
+    assert told["max_difference"] < 1e-9
 
 
 NUMBERS = ["size", "rooms"]
