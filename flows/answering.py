@@ -1,5 +1,6 @@
 """How every command takes its options and answers: sentences for people, one JSON document for programs."""
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -47,6 +48,15 @@ class Command(click.Command):
             return super().invoke(ctx)
         except CannotAsk as error:
             tell_problems(error, bool(ctx.params.get("json_")))
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            tell_problems(CannotAsk(_of_the_system(error)), bool(ctx.params.get("json_")))
+
+
+def _of_the_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}the system says: {error.strerror or error}. Mend that and run the command again."
 
 
 def tell_problems(error: CannotAsk, json_: bool) -> NoReturn:

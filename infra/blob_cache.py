@@ -8,6 +8,7 @@ from tempfile import NamedTemporaryFile
 from typing import IO
 
 from infra.keys import home
+from infra.local_store import on_disk
 from infra.store import WRITING, Store, blob_key, check_key, expect_digest
 
 
@@ -32,7 +33,10 @@ def named_copy(store: Store, digest: str, name: str) -> Path:
 def keep(path: Path, digest: str, fetch: Callable[[IO[bytes]], object]) -> None:
     """The fetched bytes at `path`, whole or not at all; readers of what was there keep what they have open."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with NamedTemporaryFile(dir=path.parent, prefix=WRITING, delete=False) as file:
+    with (
+        on_disk(f"keeping a copy in {path.parent}"),
+        NamedTemporaryFile(dir=path.parent, prefix=WRITING, delete=False) as file,
+    ):
         try:
             fetch(file)
             file.flush()

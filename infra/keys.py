@@ -13,7 +13,8 @@ from securesystemslib.signer import CryptoSigner
 
 from expectations.errors import CannotAsk
 from expectations.records import canonical_json, digest_of
-from infra.local_store import LocalStore
+from infra.local_store import LocalStore, on_disk
+from infra.store import WRITING
 
 
 def home() -> Path:
@@ -51,7 +52,7 @@ def remember(home: Path, store_url: str, last: dict[str, Any]) -> None:
     path = _seen_path(home, store_url)
     _make_private(home)
     _make_private(path.parent)
-    with path.with_suffix(".lock").open("w") as lock:
+    with on_disk(f"keeping what was seen of {store_url} in {home}"), path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         before = seen(home, store_url)
         if before is None or before["seq"] < last["seq"]:
@@ -59,11 +60,14 @@ def remember(home: Path, store_url: str, last: dict[str, Any]) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    with NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(file.name, path)
+    with NamedTemporaryFile(dir=path.parent, prefix=WRITING, delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        finally:
+            Path(file.name).unlink(missing_ok=True)
 
 
 def _make_private(folder: Path) -> None:

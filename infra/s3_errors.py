@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from botocore import exceptions as found
 from botocore.exceptions import BotoCoreError, ClientError
 
-from expectations.errors import CannotAsk
+from expectations.errors import Away, CannotAsk
 from infra.s3_place import Place
+from infra.store import AGAIN
 
 NO_BUCKET = "no such bucket", "Make the bucket, or mend its name in --store."
 EXPIRED = "credentials that have expired", "Get new ones (for example `aws sso login`) and run the command again."
@@ -44,7 +45,6 @@ CODES = {
     "XAmzContentChecksumMismatch": DAMAGED,
     "InvalidRequest": NO_LOCK,
 }
-AGAIN = "Run the command again: what is finished is not done again."
 NONE = "no credentials", "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
 AWAY = "nothing that answers there", "Look whether the server runs and the endpoint in --store is right."
 # The first that fits counts: a time-out while connecting is a kind of connection error, and so on.
@@ -72,19 +72,35 @@ def status_of(error: ClientError) -> int:
 
 @contextmanager
 def asking(place: Place, operation: str) -> Iterator[None]:
-    """Whatever the client raises inside becomes a CannotAsk; neither secrets nor the server's own text are in it."""
+    """Whatever the client raises inside becomes a CannotAsk; neither secrets nor the server's own text are in it.
+
+    Away where asking later can help.
+    """
     try:
         yield
     except (ClientError, BotoCoreError) as error:
-        raise CannotAsk(f"{place.url}: {operation}: {sentence(error)}") from None
+        kind = Away if _can_pass(error) else CannotAsk
+        raise kind(f"{place.url}: {operation}: {sentence(error)}") from None
+
+
+def _can_pass(error: Exception) -> bool:
+    if isinstance(error, ClientError):
+        return _unwell(error)
+    return isinstance(error, found.HTTPClientError | found.IncompleteReadError) and not isinstance(
+        error, found.SSLError
+    )
+
+
+def _unwell(error: ClientError) -> bool:
+    return status_of(error) >= 500 or status_of(error) == 429 or code_of(error) == "SlowDown"
 
 
 def sentence(error: Exception) -> str:
     """What was found, and what to do next."""
     if isinstance(error, ClientError):
         code, status = code_of(error), status_of(error)
-        unwell = status >= 500 or status == 429 or code == "SlowDown"
-        what, then = CODES.get(code) or (UNWELL if unwell else (f"a refusal ({code})", "Look at the server's log."))
+        unknown = UNWELL if _unwell(error) else (f"a refusal ({code})", "Look at the server's log.")
+        what, then = CODES.get(code) or unknown
         return f"expected an answer, found {what} ({status}). {then}"
     for kind, (what, then) in KINDS:
         if isinstance(error, kind):

@@ -7,10 +7,16 @@ from expectations.errors import CannotAsk
 
 CHUNK = 1 << 20
 WRITING = ".writing-"
+AGAIN = "Run the command again: what is finished is not done again."
 
 
-class Missing(KeyError):
+class Missing(CannotAsk):
     """Nothing is kept under this key."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"{key}: expected it in the store, found nothing. Bring it back from a copy; `seatrial verify` tells more."
+        )
 
 
 class Corrupt(CannotAsk):

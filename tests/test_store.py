@@ -1,8 +1,11 @@
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
+from stat import S_IMODE
 
 import pytest
 
-from expectations.errors import CannotAsk
+from expectations.errors import Away, CannotAsk
 from expectations.records import digest_of
 from infra.local_store import LocalStore
 from infra.store import CHUNK, Corrupt, Missing, blob_key, open_store
@@ -64,3 +67,51 @@ def test_a_file_of_any_size_has_the_digest_of_its_bytes(tmp_path, size):
     assert store.put_blob(tmp_path / "file") == digest_of(content)
     assert store.get_blob(digest_of(content)) == content
     assert [blob_key(digest_of(content))] == store.keys("")
+
+
+def test_what_is_kept_is_readable_by_this_account_only_whatever_its_mask(tmp_path):
+    before = os.umask(0)
+    try:
+        store = LocalStore(tmp_path / "new" / "store")
+        store.put_if_absent("ledger/0.json", b"figures")
+        store.put_blob(b"data")
+    finally:
+        os.umask(before)
+    modes = {path.is_dir(): S_IMODE(path.stat().st_mode) for path in (tmp_path / "new").rglob("*")}
+    assert modes == {True: 0o700, False: 0o600}
+    assert S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "words"),
+    [
+        (errno.ENOSPC, CannotAsk, "no space left on the disk. Make room. Run the command again"),
+        (errno.EROFS, CannotAsk, "only to be read"),
+        (errno.EIO, CannotAsk, "a disk that fails"),
+        (errno.ESTALE, Away, "it is away"),
+        (errno.ENOTCONN, Away, "it is away"),
+    ],
+)
+def test_what_the_disk_refuses_is_a_sentence_and_nothing_is_there(tmp_path, monkeypatch, found, kind, words):
+    store = LocalStore(tmp_path)
+
+    def refuse(_descriptor):
+        raise OSError(found, os.strerror(found))
+
+    monkeypatch.setattr("infra.local_store.os.fsync", refuse)
+    for write in (lambda: store.put_if_absent("a/key", b"x"), lambda: store.put_blob(b"x")):
+        with pytest.raises(CannotAsk, match=words) as told:
+            write()
+        assert type(told.value) is kind
+    monkeypatch.undo()
+    assert store.keys("") == []
+    assert store.put_if_absent("a/key", b"x")
+
+
+def test_what_is_written_below_a_disk_that_is_away_is_not_taken_for_written(tmp_path):
+    store = LocalStore(tmp_path / "disk")
+    store.put_if_absent("a/key", b"x")
+    (tmp_path / "disk").rename(tmp_path / "elsewhere")
+    for write in (lambda: store.put_if_absent("a/key", b"x"), lambda: store.put_blob(b"x")):
+        with pytest.raises(Away, match="found another one"):
+            write()
