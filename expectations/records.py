@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 METRIC_COLUMNS = ("metric", "value", "lower", "upper", "n", "n_required")
 
 
@@ -21,6 +23,19 @@ def digest_of(value: Any) -> str:
     """`sha256:<hex>` of bytes, or of the canonical JSON of anything else."""
     data = value if isinstance(value, bytes) else canonical_json(value)
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def named_blobs(value: Any) -> Iterator[tuple[str, str]]:
+    """Each (name, digest) under a key `blobs`, however deep. Other digests may be of no blob: of content, of a spec."""
+    if isinstance(value, list):
+        for item in value:
+            yield from named_blobs(item)
+    if isinstance(value, Mapping):
+        named = value.get("blobs")
+        if isinstance(named, Mapping):
+            yield from ((k, v) for k, v in named.items() if isinstance(v, str) and DIGEST.fullmatch(v))
+        for item in value.values():
+            yield from named_blobs(item)
 
 
 @dataclass(frozen=True)

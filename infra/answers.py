@@ -6,10 +6,10 @@ from typing import Any
 
 from securesystemslib.signer import SSlibKey
 
-from expectations.records import digest_of
+from expectations.records import digest_of, named_blobs
 from infra.envelopes import ANSWER, Unsound, sign, signed
 from infra.keys import pipeline_key
-from infra.store import Corrupt, Missing, Store
+from infra.store import Corrupt, Missing, Store, blob_key
 
 Answer = dict[str, Any]
 
@@ -18,15 +18,18 @@ def once(store: Store, home: Path, step: str, inputs: dict[str, Any], compute: C
     """What a step answered for these inputs: from the store if it ever finished, else computed and kept.
 
     Of two that finish at once the first to write counts, for both. Signed with the pipeline's key, so that whoever
-    can write to the store, and has no key, cannot say what was measured. Raises Corrupt for any other answer.
+    can write to the store, and has no key, cannot say what was measured. Raises Corrupt for any other answer, and
+    Missing where a blob that the new answer names is not there any more: taken for garbage by a clock that jumped, or
+    written into the folder below a disk that was away.
     """
     key, signer = f"steps/{digest_of({'step': step, 'inputs': inputs})[7:]}.json", pipeline_key(home)
     try:
         return step_answer(store, key, signer.public_key)
     except Missing:
-        store.put_if_absent(
-            key, sign({"key": key, "step": step, "inputs": inputs, "answer": compute()}, ANSWER, signer)
-        )
+        answer = compute()
+        for _, digest in named_blobs(answer):
+            store.age_seconds(blob_key(digest))
+        store.put_if_absent(key, sign({"key": key, "step": step, "inputs": inputs, "answer": answer}, ANSWER, signer))
         return step_answer(store, key, signer.public_key)
 
 

@@ -12,9 +12,8 @@ from securesystemslib.signer import SSlibKey
 
 from expectations.errors import CannotAsk
 from expectations.history import Record
-from expectations.records import canonical_json, digest_of
+from expectations.records import canonical_json, digest_of, named_blobs
 from infra.answers import step_content
-from infra.audit import named_blobs
 from infra.envelopes import GENESIS, RECORD, Unsound, key_of, named_key, record_key, signed
 from infra.garbage import named_by
 from infra.ledger import Ledger

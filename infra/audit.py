@@ -1,6 +1,5 @@
 """Is everything in a store what its name says, and is everything there that the ledger names?"""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -8,13 +7,14 @@ from typing import Any
 from securesystemslib.signer import SSlibKey
 
 from expectations.history import Record
-from expectations.records import digest_of
+from expectations.records import digest_of, named_blobs
 from infra.answers import step_answer
 from infra.checkpoints import Known, checkpoint, checkpoint_key
 from infra.envelopes import Unsound
 from infra.store import Corrupt, Missing, Store
 
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+COPY = "Bring it back from a copy or an archive (`seatrial import`)."
+AGAIN = "Or remove the answer: the step runs again."
 
 
 def troubles(store: Store, records: Sequence[Record], trusted: SSlibKey) -> list[str]:
@@ -24,11 +24,34 @@ def troubles(store: Store, records: Sequence[Record], trusted: SSlibKey) -> list
     for digest in sorted(kept):
         found += _trouble(f"blob {digest}", partial(store.check_blob, digest))
     for record in records:
-        lost = {name: digest for name, digest in named_blobs(record.body) if digest not in kept}
-        found += [f"record {record.seq}: its blob {name} is gone: {digest}." for name, digest in lost.items()]
+        found += _lost(store, f"record {record.seq}", record.body, kept, COPY)
     for key in store.keys("steps/"):
-        found += _trouble(key, partial(step_answer, store, key, trusted))
+        found += _answer(store, key, trusted, kept)
     return [*found, *_checkpoints(store, records, trusted), *_dossiers(store, records)]
+
+
+def _answer(store: Store, key: str, trusted: SSlibKey, kept: set[str]) -> list[str]:
+    try:
+        return _lost(store, key, step_answer(store, key, trusted), kept, f"{COPY} {AGAIN}")
+    except (Corrupt, Missing) as error:
+        return list(error.problems)
+
+
+def _lost(store: Store, where: str, names: Any, kept: set[str], remedy: str) -> list[str]:
+    """A sentence for each blob that is named there and is gone; a list can be older than the blob, so it is asked."""
+    gone = {name: digest for name, digest in named_blobs(names) if digest not in kept and _is_gone(store, digest)}
+    return [f"{where}: its blob {name} is gone: {digest}. {remedy}" for name, digest in gone.items()]
+
+
+def _is_gone(store: Store, digest: str) -> bool:
+    try:
+        store.check_blob(digest)
+    except Missing:
+        return True
+    except Corrupt:
+        # Told with the blobs.
+        return False
+    return False
 
 
 def _checkpoints(store: Store, records: Sequence[Record], trusted: SSlibKey) -> Iterator[str]:
@@ -46,15 +69,18 @@ def _checkpoints(store: Store, records: Sequence[Record], trusted: SSlibKey) -> 
 
 
 def _dossiers(store: Store, records: Sequence[Record]) -> Iterator[str]:
-    """Is each page the one that its release was judged with? One of a release that was never judged is nobody's."""
+    """Is each page there, and the one that its release was judged with? One of a release never judged is nobody's."""
     pages = {
         f"dossiers/{record.body['release']}.html": record.body["blobs"].get("page")
         for record in records
         if record.kind == "release judged" and isinstance(record.body.get("blobs"), dict)
     }
-    for key in store.keys("dossiers/"):
+    lying = store.keys("dossiers/")
+    for key in lying:
         if pages.get(key) not in (None, digest_of(store.get(key))):
             yield f"{key}: not the page that the release was judged with. The blob {pages[key]} holds that one."
+    for key in sorted({key for key, page in pages.items() if page} - {*lying}):
+        yield f"{key}: expected the page that the release was judged with, found none. The blob {pages[key]} holds it."
 
 
 def _trouble(name: str, look: Callable[[], object]) -> list[str]:
@@ -65,16 +91,3 @@ def _trouble(name: str, look: Callable[[], object]) -> list[str]:
     except Missing:
         return [f"{name}: expected it where its name says, found nothing there. Bring it back from a copy."]
     return []
-
-
-def named_blobs(value: Any) -> Iterator[tuple[str, str]]:
-    """Each (name, digest) under a key `blobs`, however deep."""
-    if isinstance(value, list):
-        for item in value:
-            yield from named_blobs(item)
-    if isinstance(value, dict):
-        named = value.get("blobs")
-        if isinstance(named, dict):
-            yield from ((k, v) for k, v in named.items() if isinstance(v, str) and DIGEST.fullmatch(v))
-        for item in value.values():
-            yield from named_blobs(item)

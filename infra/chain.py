@@ -62,7 +62,7 @@ class Chain:
         """
         if digest_of(self._data(known.seq)) != known.head:
             raise Unsound(f"record {known.seq}: expected {known.head[:19]}, which was seen before, found another.")
-        records = list(self._following(known))
+        records = list(self._following(known.seq, known.head))
         last = known.seq + len(records)
         behind = self._store.keys("ledger/", record_key(last)) if look_behind else []
         if behind and behind[0] != record_key(last + 1):
@@ -70,8 +70,7 @@ class Chain:
         self._expect_pinned(known, records)
         return records
 
-    def _following(self, known: Known) -> Iterator[Record]:
-        seq, head = known.seq, known.head
+    def _following(self, seq: int, head: str) -> Iterator[Record]:
         with suppress(Missing):
             while True:
                 record = sound(self._store.get(record_key(seq + 1)), seq + 1, head, self.trusted)
@@ -93,7 +92,7 @@ class Chain:
 
     def walk(self, problems: list[str]) -> list[Record]:
         """All sound records, in order; every other one is a sentence in `problems`."""
-        keys = self._store.keys("ledger/")
+        keys = self.keys()
         if not keys:
             if self._pinned:
                 problems.append(f"ledger: expected {self._pinned['seq'] + 1} records, found none: it was emptied.")
@@ -106,6 +105,10 @@ class Chain:
         except Unsound as error:
             problems.append(str(error))
             return []
+
+    def keys(self) -> list[str]:
+        """Where records lie, sorted. A list can be older than what it lists, so an empty one is looked behind."""
+        return self._store.keys("ledger/") or ([record_key(0)] if self._data(0) else [])
 
     def _walked(self, keys: list[str], problems: list[str]) -> Iterator[Record]:
         trusted, before = self.trusted, NONE_BEFORE
@@ -120,6 +123,11 @@ class Chain:
             except Unsound as error:
                 problems.append(str(error))
             before = digest_of(data)
+        # A list can be older than what it lists.
+        try:
+            yield from self._following(len(keys) - 1, before)
+        except Unsound as error:
+            problems.append(str(error))
 
     def _all(self, keys: list[str]) -> Iterator[bytes]:
         # Side by side: from a server far away each takes a while.

@@ -28,6 +28,8 @@ def sign(content: dict[str, Any], kind: str, signer: CryptoSigner) -> bytes:
 
 def signed(data: bytes, kind: str, trusted: SSlibKey) -> dict[str, Any]:
     """The content of an envelope of this kind. Raises Unsound where it is not what that key signed."""
+    if not data:
+        raise Unsound("expected what was written, found nothing: removed, or the store went away while it was read.")
     try:
         envelope = Envelope.from_dict(json.loads(data))
         # One key signs all kinds, and only one text of an envelope has the digest that the next record names.

@@ -27,12 +27,13 @@ def put_evidence(store: Store, evidence: Evidence) -> Reference:
     """The reference to evidence that is now in the store."""
     frames = {"metrics": evidence.metrics, "records": evidence.records}
     blobs = {name: store.put_blob(_parquet(frame)) for name, frame in frames.items()}
-    return {"step": evidence.step, "facts": dict(evidence.facts), **blobs}
+    return {"step": evidence.step, "facts": dict(evidence.facts), "blobs": blobs}
 
 
 def get_evidence(store: Store, reference: Mapping[str, Any]) -> Evidence:
     """The evidence behind a reference."""
-    metrics, records = (pd.read_parquet(io.BytesIO(store.get_blob(reference[key]))) for key in ("metrics", "records"))
+    blobs = reference["blobs"]
+    metrics, records = (pd.read_parquet(io.BytesIO(store.get_blob(blobs[key]))) for key in ("metrics", "records"))
     return Evidence(reference["step"], metrics, records, reference["facts"])
 
 

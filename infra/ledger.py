@@ -55,7 +55,7 @@ class Ledger:
 
     def is_new(self) -> bool:
         """Whether nothing is in the store, and this account never saw anything in it."""
-        return seen(self._home, self._store.url) is None and not self._store.keys("ledger/")
+        return seen(self._home, self._store.url) is None and not self._chain().keys()
 
     def state(self) -> State:
         """The fold over all records, from the newest checkpoint on."""

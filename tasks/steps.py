@@ -4,10 +4,11 @@ A finished step is known in the store by the digest of its inputs (`once`), so a
 resume alike. Access is never remembered.
 """
 
+import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from prefect import task
 
@@ -27,8 +28,8 @@ from tasks.check import Check, Subject
 from tasks.conversion.trials import try_out
 from tasks.job import Job, Manifest
 
-VERSION = 3  # Raised when a step's answer changes; finished steps of older versions are not taken.
-BACK_OFF_SECONDS = (1, 4, 16)
+VERSION = 4  # Raised when a step's answer changes; finished steps of older versions are not taken.
+PROGRESS = logging.getLogger("seatrial.progress")
 
 
 def _inputs(job: Job, **more: Any) -> dict[str, Any]:
@@ -37,23 +38,39 @@ def _inputs(job: Job, **more: Any) -> dict[str, Any]:
 
 def may_pass(_task: Any, _run: Any, state: Any) -> bool:
     """Only what was away is asked again; a sentence about bad input stays true."""
-    return isinstance(state.result(raise_on_failure=False), Away | OSError)
+    found = state.result(raise_on_failure=False)
+    if not isinstance(found, Away | ConnectionError | TimeoutError):
+        return False
+    PROGRESS.info("%-11s %s", "away", f"asked again in a while. {found}"[:300])
+    return True
 
 
-@task(name="start")
+class Again(TypedDict):
+    """How a task is asked again."""
+
+    retries: int
+    retry_delay_seconds: list[float]
+    retry_condition_fn: Callable[[Any, Any, Any], bool]
+
+
+# Every step needs the store, which can be away; none does anything twice that it finished.
+AGAIN: Again = {"retries": 3, "retry_delay_seconds": [1, 4, 16], "retry_condition_fn": may_pass}
+
+
+@task(name="start", **AGAIN)
 def start(job: Job) -> None:
     """Appends that this release was begun, once."""
     job.ledger().decide_and_append(lambda state: record.started(job, state))
 
 
-@task(name="access", retries=3, retry_delay_seconds=list(BACK_OFF_SECONDS), retry_condition_fn=may_pass)
+@task(name="access", **AGAIN)
 def access(job: Job) -> list[Finding]:
     """Every source reached as production would: a finding per check. Raises CannotAsk where one is away."""
     evidence = access_step.measure_access(job.spec.data, job.file.root, job.as_of, workshop.table_reader())
     return access_step.findings(evidence)
 
 
-@task(name="snapshot", retries=3, retry_delay_seconds=list(BACK_OFF_SECONDS), retry_condition_fn=may_pass)
+@task(name="snapshot", **AGAIN)
 def take_snapshot(job: Job) -> dict[str, Any]:
     """The frozen data's manifest."""
     store = job.store()
@@ -68,7 +85,7 @@ def take_snapshot(job: Job) -> dict[str, Any]:
     return once(store, home(), "snapshot", _inputs(job), build)
 
 
-@task(name="measure", task_run_name="{check.step}")
+@task(name="measure", task_run_name="{check.step}", **AGAIN)
 def measure(check: Check, subject: Subject) -> Reference:
     """What one check found, kept for as long as what it depends on is the same."""
     store = subject.job.store()
@@ -76,7 +93,7 @@ def measure(check: Check, subject: Subject) -> Reference:
     return once(store, home(), check.step, inputs, lambda: put_evidence(store, check.measure(subject)))
 
 
-@task(name="judge")
+@task(name="judge", **AGAIN)
 def judged(subject: Subject, reference: Reference) -> list[Finding]:
     """What the suites say of one step's evidence."""
     job, evidence = subject.job, get_evidence(subject.job.store(), reference)
@@ -88,19 +105,21 @@ def judged(subject: Subject, reference: Reference) -> list[Finding]:
     return judge(evidence, suite_of(evidence.step, job.spec, names), strict=job.tier.strict)
 
 
-@task(name="train")
+@task(name="train", **AGAIN)
 def make_candidate(subject: Subject) -> dict[str, Any]:
     """The candidate's digest."""
     store = subject.job.store()
 
     def build() -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
-            return {"candidate": store.put_blob(train.make_candidate(subject, Path(folder)))}
+            return {"blobs": {"candidate": store.put_blob(train.make_candidate(subject, Path(folder)))}}
 
-    return once(store, home(), "train", _inputs(subject.job, data=subject.manifest["content_digest"]), build)
+    data = subject.manifest["content_digest"]
+    candidate: dict[str, Any] = once(store, home(), "train", _inputs(subject.job, data=data), build)["blobs"]
+    return candidate
 
 
-@task(name="convert")
+@task(name="convert", **AGAIN)
 def convert_and_package(subject: Subject) -> dict[str, Any]:
     """The package and the proof that it is the candidate: `{"evidence": ..., "blobs": ..., "package": digest}`.
 
@@ -116,12 +135,13 @@ def convert_and_package(subject: Subject) -> dict[str, Any]:
             graph, evidence = convert.convert(estimator, features, name, job.tier.parity_tolerance, trials)
         except convert.CannotConvert as error:
             return {"refused": str(error)}
-        return package.pack(store, graph, evidence, trials)
+        packed = package.pack(store, graph, evidence, trials)
+        return {**packed, "blobs": {**packed["blobs"], "package": packed["package"]}}
 
     return once(store, home(), "convert", _inputs(job, candidate=subject.trained["candidate"]), build)
 
 
-@task(name="dossier")
+@task(name="dossier", **AGAIN)
 def write_dossier(
     subject: Subject, references: Mapping[str, Reference], findings: list[Finding], blobs: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -135,13 +155,17 @@ def write_dossier(
         page, document = dossier.build_dossier(about, spec, dict(subject.manifest), evidence, findings, outcome)
         store.put_if_absent(f"dossiers/{job.release}.html", page.encode())
         kept = {"page": store.put_blob(page.encode()), "document": put_json(store, document), **blobs}
-        return {"dossier": put_json(store, {"release": job.release, "blobs": kept}), "blobs": kept}
+        # What was measured stays for as long as the record that names it, whatever becomes of the steps' answers.
+        for measured, reference in references.items():
+            kept |= {f"{measured} {name}": digest for name, digest in reference["blobs"].items()}
+        digest = put_json(store, {"release": job.release, "blobs": kept})
+        return {"dossier": digest, "blobs": {**kept, "dossier": digest}}
 
     told = digest_of({"findings": [finding.as_json() for finding in findings], "evidence": dict(references)})
     return once(store, home(), "dossier", _inputs(job, told=told), build)
 
 
-@task(name="record")
+@task(name="record", **AGAIN)
 def record_verdict(
     subject: Subject, references: Mapping[str, Reference], written: Mapping[str, Any], outcome: Outcome
 ) -> None:
@@ -152,6 +176,6 @@ def record_verdict(
         "dossier_digest": written["dossier"],
         "package_digest": subject.packed.get("package"),
         "metrics": record.figures(store, references),
-        "blobs": {**written["blobs"], "dossier": written["dossier"], "manifest": put_json(store, manifest)},
+        "blobs": {**written["blobs"], "manifest": put_json(store, manifest)},
     }
     job.ledger().decide_and_append(lambda state: record.judged(job, state, outcome, told))

@@ -5,7 +5,7 @@ import pytest
 from infra.answers import once
 from infra.keys import pipeline_key
 from infra.local_store import LocalStore
-from infra.store import Corrupt
+from infra.store import Corrupt, Missing, blob_key
 
 
 @pytest.fixture
@@ -62,3 +62,16 @@ def test_an_answer_in_another_ones_place_is_not_taken(ask, tmp_path):
 def test_what_lies_in_the_store_is_readable(ask, tmp_path):
     ask(lambda: {"n": 1})
     assert json.loads(files(tmp_path)[0].read_bytes())["payloadType"] == "application/vnd.seatrial.answer+json"
+
+
+def test_an_answer_whose_blob_is_gone_again_is_not_kept(ask, tmp_path):
+    store = LocalStore(tmp_path / "store")
+
+    def compute():
+        digest = store.put_blob(b"data")
+        store.remove(blob_key(digest))
+        return {"deep": [{"blobs": {"data": digest}}]}
+
+    with pytest.raises(Missing, match="expected it in the store, found nothing"):
+        ask(compute)
+    assert files(tmp_path) == []

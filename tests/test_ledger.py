@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from expectations.errors import CannotAsk
+from infra.answers import once
 from infra.checkpoints import NONE_BEFORE
 from infra.envelopes import GENESIS, record_key
 from infra.keys import pipeline_key
 from infra.ledger import Conflict, Ledger, Refused, Tampered
 from infra.local_store import LocalStore
+from infra.store import blob_key
 
 START = {"spec_digest": "s", "as_of": "2026-01-01T00:00:00", "developers": [], "approvals_needed": 1}
 
@@ -137,6 +139,42 @@ def test_a_lost_or_changed_blob_is_found(tmp_path):
     store.blob_path(digests[0]).unlink()
     store.blob_path(digests[1]).write_bytes(b"c")
     assert len(made.problems()) == 2
+
+
+def test_a_blob_that_only_the_answer_of_a_step_names_and_that_is_gone_is_found(tmp_path):
+    made, store = written(tmp_path), LocalStore(tmp_path / "store")
+    digest = store.put_blob(b"data")
+    once(store, tmp_path / "home", "step", {}, lambda: {"blobs": {"data": digest}})
+    assert made.problems() == []
+    store.remove(blob_key(digest))
+    [told] = made.problems()
+    assert "its blob data is gone" in told
+    assert "Or remove the answer: the step runs again." in told
+
+
+@pytest.mark.parametrize("lies", [None, b"another page"])
+def test_a_page_that_is_gone_or_another_one_is_found(tmp_path, lies):
+    made, store = written(tmp_path, 1), LocalStore(tmp_path / "store")
+    page = store.put_blob(b"the page")
+    judged = {"release": "r0", "outcome": "passed", "champion_compared": None, "approvals_needed": 1}
+    body = {**judged, "dossier_digest": page, "blobs": {"page": page}}
+    made.decide_and_append(lambda _: ("release judged", "m", body))
+    if lies:
+        store.put_if_absent("dossiers/r0.html", lies)
+    [told] = made.problems()
+    assert told.startswith("dossiers/r0.html: ")
+    assert page in told
+
+
+def test_a_list_that_is_older_than_the_records_hides_none(tmp_path, monkeypatch):
+    written(tmp_path)
+    listed = LocalStore.keys
+    for count in range(5):
+        monkeypatch.setattr(LocalStore, "keys", lambda self, *asked, n=count: listed(self, *asked)[:n])
+        newcomer = ledger(tmp_path)
+        assert newcomer.problems() == []
+        assert len(newcomer.read()) == 4
+        assert not Ledger(LocalStore(tmp_path / "store"), tmp_path / "fresh").is_new()
 
 
 def test_an_append_on_an_old_head_conflicts_and_an_illegal_one_is_refused(tmp_path):

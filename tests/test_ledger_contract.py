@@ -119,7 +119,8 @@ def test_an_append_reads_on_from_what_it_knows(tmp_path):
     assert store.asked == [record_key(seq) for seq in (3, 4, 5)]
     store.asked.clear()
     ledger.read()
-    assert sorted(store.asked) == ["ledger/", *map(record_key, range(6))]
+    # A list can be older than what it lists: the place behind its end is looked at too.
+    assert sorted(store.asked) == ["ledger/", *map(record_key, range(7))]
 
 
 def three_records(url, home):
@@ -147,12 +148,12 @@ def test_who_reads_on_does_not_append_to_a_ledger_whose_end_was_cut_off(url, tmp
         open_store(url).get(record_key(2))
 
 
-def test_who_reads_on_does_not_take_a_record_that_another_signed(url, tmp_path):
+@pytest.mark.parametrize(("data", "words"), [(b"{}", "its signature does not hold"), (b"", "found nothing: removed")])
+def test_who_reads_on_does_not_take_a_record_that_another_signed(url, tmp_path, data, words):
     ledger = three_records(url, tmp_path / "home")
-    for data in (b"", b"{}"):
-        open_store(url).put_if_absent(record_key(3), data)
-        with pytest.raises(Tampered, match="record 3: its signature does not hold"):
-            ledger.decide_and_append(start("late"))
+    open_store(url).put_if_absent(record_key(3), data)
+    with pytest.raises(Tampered, match=f"record 3: .*{words}"):
+        ledger.decide_and_append(start("late"))
 
 
 def test_what_another_object_of_this_account_saw_is_missed_by_one_that_reads_on(url, tmp_path, remove):
