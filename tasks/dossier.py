@@ -24,6 +24,7 @@ from tasks.job import Job
 
 FORMAT = "seatrial.dossier/1"
 WORST = 20
+MOST_SHOWN = 16
 STEPS = {
     "data": ("Data", "Is this data what the model was made for?"),
     "conversion": ("Conversion", "Is the exported model the model that was trained?"),
@@ -218,12 +219,15 @@ def _order(evidence: Mapping[str, Evidence], findings: Iterable[Finding]) -> lis
 def _step(step: str, spec: Mapping[str, Any], evidence: Evidence | None, findings: Iterable[Finding]) -> dict[str, Any]:
     title, question = STEPS.get(step, (step.replace("_", " ").capitalize(), ""))
     mine = [finding for finding in findings if finding.step == step]
+    # Hundreds of expectations that held would hide the one that did not.
+    folded = [one for one in mine if one.outcome is Outcome.PASSED] if len(mine) > MOST_SHOWN else []
     rows, by = worst_records(evidence.records) if evidence and step != "data" else (pd.DataFrame(), None)
     return {
         "title": title,
         "question": question,
         "outcome": worst(finding.outcome for finding in mine) if mine else None,
-        "findings": mine,
+        "findings": [one for one in mine if one not in folded],
+        "folded": folded,
         "plots": build_plots(evidence, spec) if evidence else [],
         "metrics": evidence.metrics.to_dict("records") if evidence else [],
         "facts": to_json(evidence.facts) if evidence and step != "data" else {},
