@@ -8,7 +8,7 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.pipeline import make_pipeline
 
 from infra.runtime import Scorer
-from tasks.conversion.encoders import category_table
+from tasks.conversion.encoders import category_tables
 from tasks.convert import CannotConvert, convert
 
 rng = np.random.default_rng(3)
@@ -84,7 +84,7 @@ def test_empty_text_beside_missing_text_is_refused():
 
 def test_the_table_of_an_encoder_has_a_row_for_each_category_and_one_for_unknown():
     encoder = preprocessing.OneHotEncoder(handle_unknown="ignore").fit(FRAME[["town", "street"]])
-    table = category_table(encoder, 1)
+    table = category_tables(encoder)[1]
     assert table.tolist() == [[1, 0], [0, 1], [0, 0]]
 
 

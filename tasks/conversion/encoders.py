@@ -30,21 +30,28 @@ def converters() -> list[Converter]:
 
 def _encode(ops: Ops, model: Any, columns: list[tuple[str, bool]]) -> str:
     parts = []
-    for place, ((name, text), known) in enumerate(zip(columns, model.categories_, strict=True)):
-        table = category_table(model, place)
+    for (name, text), known, table in zip(columns, model.categories_, category_tables(model), strict=True):
         if table.shape[1]:
             parts.append(ops("Gather", table, ops("Reshape", _codes(ops, name, text, known), [-1]), axis=0))
     return ops("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
 
 
-def category_table(model: Any, place: int) -> npt.NDArray[np.float64]:
-    """What each category of one feature becomes, the last row for an unknown one: (categories + 1, outputs)."""
-    known = model.categories_[place]
-    first = [categories[0] for categories in model.categories_]
-    rows = [[*first[:place], category, *first[place + 1 :]] for category in known]
-    table = _transformed(model, rows)
-    unknown = _unknown(model, [*first[:place], _unseen(known), *first[place + 1 :]], table.shape[1])
-    return np.vstack([table, unknown])[:, _outputs(model, place)]
+def category_tables(model: Any) -> list[npt.NDArray[np.float64]]:
+    """What each category of each feature becomes, the last row for an unknown one: (categories + 1, outputs) each."""
+    known, most = model.categories_, max(len(categories) for categories in model.categories_)
+    refuses = getattr(model, "handle_unknown", "") == "error"
+    asked = [
+        [*categories, *[categories[0]] * (most - len(categories)), *([] if refuses else [_unseen(categories)])]
+        for categories in known
+    ]
+    told = _transformed(model, asked)
+    unknown = told[-1:]
+    if refuses:
+        unknown = np.full((1, told.shape[1]), 0.0 if hasattr(model, "_n_features_outs") else np.nan)
+    return [
+        np.vstack([told[: len(categories)], unknown])[:, _outputs(model, place)]
+        for place, categories in enumerate(known)
+    ]
 
 
 def _outputs(model: Any, place: int) -> slice:
@@ -56,18 +63,11 @@ def _outputs(model: Any, place: int) -> slice:
     return slice(place * width, (place + 1) * width)
 
 
-def _unknown(model: Any, row: list[Any], width: int) -> npt.NDArray[np.float64]:
-    if getattr(model, "handle_unknown", "") == "error":
-        return np.full((1, width), 0.0 if hasattr(model, "_n_features_outs") else np.nan)
-    return _transformed(model, [row])
-
-
-def _transformed(model: Any, rows: list[list[Any]]) -> npt.NDArray[np.float64]:
+def _transformed(model: Any, asked: list[list[Any]]) -> npt.NDArray[np.float64]:
+    """What the encoder makes of columns of values."""
     columns = [
-        pd.Series([row[place] for row in rows], dtype=object if known.dtype == object else known.dtype)
-        if known.dtype.kind in "OU"
-        else pd.Series([row[place] for row in rows])
-        for place, known in enumerate(model.categories_)
+        pd.Series(values, dtype=known.dtype if known.dtype.kind in "OU" else None)
+        for values, known in zip(asked, model.categories_, strict=True)
     ]
     names = getattr(model, "feature_names_in_", range(len(columns)))
     frame = pd.DataFrame(dict(zip(names, columns, strict=True)))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from infra.runtime import Predictions, estimator_predictions, joined_predictions
-from tasks.conversion.placement import Channel, channels, crossings, unwrapped
+from tasks.conversion.placement import Channel, channels, crossings, features, unwrapped
 from tasks.conversion.reach import Nodes, split_nodes
 
 # So many nodes, four rows each; of more, an even choice, and the evidence says how many there were.
@@ -21,7 +21,8 @@ MOST_NODES = 5000
 SIDES = 4
 MOST_CATEGORIES = 500
 REACHING_ROWS = 5000
-EXTREMES = (0.0, -0.0, 5e-324, 2.0**24 + 1, 2.0**31, 2.0**53, 3.4e38, 1e300)
+PROBES = 8
+EXTREMES = (0.0, 5e-324, 2.0**24 + 1, 2.0**31, 2.0**53, 3.4e38, 1e300)
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,15 @@ def try_out(estimator: Any, frame: pd.DataFrame) -> Trials:
 
 
 def _answers(estimator: Any, rows: pd.DataFrame) -> tuple[pd.DataFrame, Predictions | None]:
-    """The rows that the estimator answers, and its answers; halves are tried where it refuses the whole."""
-    try:
-        return rows, estimator_predictions(estimator, rows)
-    except Exception:  # noqa: BLE001  Estimators refuse values with whatever they like.
-        if len(rows) == 1:
-            return rows.head(0), None
+    """The rows that the estimator answers, and its answers; halves are tried where it refuses the whole.
+
+    Where it refuses all of a few rows of many, the others between them are not asked: what is refused lies together.
+    """
+    if answer := _asked(estimator, rows):
+        return rows, answer
+    few = _evenly(len(rows), PROBES)
+    if len(rows) == 1 or (len(rows) > PROBES and not any(_asked(estimator, rows.iloc[[at]]) for at in few)):
+        return rows.head(0), None
     middle = len(rows) // 2
     halves = [_answers(estimator, part) for part in (rows.iloc[:middle], rows.iloc[middle:])]
     answered = [(kept, answer) for kept, answer in halves if answer is not None]
@@ -70,6 +74,13 @@ def _answers(estimator: Any, rows: pd.DataFrame) -> tuple[pd.DataFrame, Predicti
         return rows.head(0), None
     kept = pd.concat([kept for kept, _ in answered], ignore_index=True)
     return kept, joined_predictions([answer for _, answer in answered])
+
+
+def _asked(estimator: Any, rows: pd.DataFrame) -> Predictions | None:
+    try:
+        return estimator_predictions(estimator, rows)
+    except Exception:  # noqa: BLE001  Estimators refuse values with whatever they like.
+        return None
 
 
 def trial_rows(estimator: Any, frame: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
@@ -101,31 +112,44 @@ def boundary_rows(estimator: Any, frame: pd.DataFrame) -> tuple[pd.DataFrame, di
         return frame.head(0), {"thresholds": 0}
     ways = channels(transformers, sample)
     chosen = _evenly(len(nodes.feature), MOST_NODES)
-    parts = [
-        _beside(sample, nodes, chosen[nodes.feature[chosen] == position], ways[int(position)])
-        for position in np.unique(nodes.feature[chosen])
-        if int(position) in ways
-    ]
+    by_block: dict[int, list[int]] = {}
+    for node in chosen:
+        if way := ways.get(int(nodes.feature[node])):
+            by_block.setdefault(way.block.start, []).append(int(node))
+    parts = [_beside(sample, nodes, np.array(at), ways) for at in by_block.values()]
     rows = pd.concat(parts, ignore_index=True) if parts else frame.head(0)
     told = {"thresholds": len(nodes.feature), "thresholds_tried": len(rows) // SIDES}
     return rows, {**told, "thresholds_never_reached": nodes.unreached}
 
 
-def _beside(sample: pd.DataFrame, nodes: Nodes, at: npt.NDArray[Any], way: Channel) -> pd.DataFrame:
-    """The rows for nodes `at`, which all ask one feature, which `way` leads to."""
-    span = sample[way.column].astype(np.float64)
-    width = max(float(span.max() - span.min()), 1.0)
-    single = nodes.single[at]
+def _beside(sample: pd.DataFrame, nodes: Nodes, at: npt.NDArray[Any], ways: Mapping[int, Channel]) -> pd.DataFrame:
+    """The rows for nodes `at`, whose features all come from one block of the preprocessing."""
+    # A forest asks the same question many times.
+    questions = np.column_stack([nodes.feature[at], nodes.threshold[at], nodes.single[at]])
+    asked, which = np.unique(questions, axis=0, return_inverse=True)
+    asked_by = [ways[int(position)] for position in asked[:, 0]]
+    values = _placed(sample, asked_by, asked[:, 1], asked[:, 2] == 1)[which.ravel()]
+    kept = np.isfinite(values).all(axis=1)
+    rows: pd.DataFrame = sample.iloc[np.repeat(nodes.row[at][kept], SIDES)].reset_index(drop=True)
+    columns = np.array([ways[int(position)].column for position in nodes.feature[at][kept]], dtype=object)
+    names, numbers = np.repeat(columns, SIDES), values[kept].reshape(-1)
+    for name in dict.fromkeys(names):
+        rows[name] = np.where(names == name, numbers, rows[name].to_numpy(dtype=np.float64))
+    return rows
+
+
+def _placed(sample: pd.DataFrame, ways: list[Channel], thresholds: Any, single: Any) -> npt.NDArray[np.float64]:
+    """(m, 4) values of the ways' columns, on and beside the thresholds of their features."""
+    feature = features(ways)
+    ends = {way.column: (float(sample[way.column].min()), float(sample[way.column].max())) for way in ways}
+    low, high = np.array([ends[way.column] for way in ways]).T
+    width = np.maximum(high - low, 1.0)
 
     def asked(values: Any) -> Any:
-        given = way.transform(values)
+        given = feature(values)
         return np.where(single, given.astype(np.float32), given)
 
-    values = crossings(asked, span.min() - width, span.max() + width, nodes.threshold[at])
-    kept = np.isfinite(values).all(axis=1)
-    rows = sample.iloc[np.repeat(nodes.row[at][kept], SIDES)].reset_index(drop=True)
-    placed: pd.DataFrame = rows.assign(**{way.column: values[kept].reshape(-1)})
-    return placed
+    return crossings(asked, low - width, high + width, thresholds)
 
 
 def _evenly(n: int, most: int) -> Any:
@@ -158,21 +182,20 @@ def _missing(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _categories(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Every known text once, and some that nobody knows."""
-    changes: list[dict[str, Any]] = []
-    for name in frame.columns:
-        if not pd.api.types.is_numeric_dtype(frame[name]):
-            known = frame[name].dropna().unique()
-            known = known[_evenly(len(known), MOST_CATEGORIES)]
-            changes += [{name: text} for text in (*known, "", " ", "\u00e9\u4e2d\U0001f6a2 unknown", str(name) * 50)]
-    return changes
+    """Every known text once, and some that nobody knows; those behind, since many an estimator refuses them."""
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+    known = {name: frame[name].dropna().unique() for name in texts}
+    changes = [{name: text} for name in texts for text in known[name][_evenly(len(known[name]), MOST_CATEGORIES)]]
+    unknown = ("", " ", "\u00e9\u4e2d\U0001f6a2 unknown")
+    return [
+        *changes,
+        *({name: text} for text in unknown for name in texts),
+        *({name: str(name) * 50} for name in texts),
+    ]
 
 
 def _extremes(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The ends of each number's type and of its own range, and integers that a float32 cannot hold."""
-    changes: list[dict[str, Any]] = []
-    for name in frame.columns:
-        if pd.api.types.is_numeric_dtype(frame[name]):
-            own = frame[name].astype(np.float64)
-            changes += [{name: value} for value in (own.min(), own.max(), *EXTREMES, *(-one for one in EXTREMES[2:]))]
-    return changes
+    numbers = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
+    own = [{name: end} for name in numbers for end in (float(frame[name].min()), float(frame[name].max()))]
+    return [*own, *({name: sign * value} for value in EXTREMES for sign in (1.0, -1.0) for name in numbers)]
