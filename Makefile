@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger
+.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger faults
 
 demo: .venv/ready
 	$(BIN)/python examples/demo.py
@@ -24,6 +24,10 @@ floors: .venv/ready
 
 unit: .venv/ready
 	$(BIN)/python -m pytest
+
+# Half an hour: every fault on a directory and on a real S3 server. `make faults ARGS='--few 1 --only "disk is full"'`.
+faults: .venv/ready
+	PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
 
 # Several minutes and 4 GB of disk; not part of the tests.
 bench-snapshot: .venv/ready

@@ -2,11 +2,12 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import boto3
@@ -24,29 +25,62 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_E
 NOTHING_ELSE = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "NO_PROXY": "127.0.0.1"}
 
 
+class Server:
+    """The server in a folder: it can be stopped and killed, and started again on the same ports and data."""
+
+    def __init__(self, folder):
+        self.folder, ports = folder, _free_ports(2 * len(PORTS))
+        self.url = f"http://127.0.0.1:{ports[PORTS.index('s3')]}"
+        named = [f"-{name}.port={ports[at]}" for at, name in enumerate(PORTS)]
+        grpc = [f"-{name}.port.grpc={ports[len(PORTS) + at]}" for at, name in enumerate(PORTS)]
+        sockets = [f"-{name}.localSocket={folder}/{name}.sock" for name in ("filer", "s3")]
+        where = [f"-dir={folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder}/s3.json"]
+        weed = [Path(sys.executable).parent / "weed", "server", "-s3"]
+        self._command = [*weed, *where, *named, *grpc, *sockets, *QUIET, *STRICT, *SMALL]
+        (folder / "data").mkdir()
+        reads = _identity("reader", READER, READERS_SECRET, "Read:plain", "List:plain")
+        (folder / "s3.json").write_text(json.dumps({"identities": [_identity("tests", KEY, SECRET, "Admin"), reads]}))
+
+    def start(self):
+        """Runs it and waits until it takes an object: its parts find each other one after the other."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.folder)
+        try:
+            _make_buckets(self.url, self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def pause(self):
+        """It takes connections and answers nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        """After `pause`."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        """As `kill -9`."""
+        self._process.kill()
+        self._process.wait(timeout=30)
+
+
+@contextmanager
+def running(folder):
+    """A `Server` that runs; two buckets are there: `plain`, and `locked` with object lock."""
+    server = Server(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
 @contextmanager
 def serve(folder):
-    """The server's URL; two buckets are there: `plain`, and `locked` with object lock."""
-    ports = _free_ports(2 * len(PORTS))
-    named = [f"-{name}.port={ports[at]}" for at, name in enumerate(PORTS)]
-    grpc = [f"-{name}.port.grpc={ports[len(PORTS) + at]}" for at, name in enumerate(PORTS)]
-    sockets = [f"-{name}.localSocket={folder}/{name}.sock" for name in ("filer", "s3")]
-    (folder / "data").mkdir()
-    reads = _identity("reader", READER, READERS_SECRET, "Read:plain", "List:plain")
-    (folder / "s3.json").write_text(json.dumps({"identities": [_identity("tests", KEY, SECRET, "Admin"), reads]}))
-    where = [f"-dir={folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder}/s3.json"]
-    command = [Path(sys.executable).parent / "weed", "server", "-s3", *where]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [*command, *named, *grpc, *sockets, *QUIET, *STRICT, *SMALL], stdout=log, stderr=log, cwd=folder
-        )
-        try:
-            url = f"http://127.0.0.1:{ports[PORTS.index('s3')]}"
-            _make_buckets(url, server)
-            yield url
-        finally:
-            server.kill()
-            server.wait(timeout=30)
+    """The URL of a server that nothing happens to."""
+    with running(folder) as server:
+        yield server.url
 
 
 def client(url):
@@ -69,14 +103,18 @@ def _free_ports(count):
 
 
 def _make_buckets(url, server):
-    """Waits until the server also takes an object: its parts find each other one after the other."""
-    s3, made = client(url), []
+    s3 = client(url)
     for _ in range(600):
         assert server.poll() is None, "the S3 server did not start"
         try:
-            made += [] if made else [s3.create_bucket(Bucket="plain")]
+            _make(s3, "plain")
             s3.put_object(Bucket="plain", Key="is-it-there", Body=b"yes")
-            return s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+            return _make(s3, "locked", ObjectLockEnabledForBucket=True)
         except (ClientError, BotoCoreError):
             time.sleep(0.1)
     raise AssertionError("the S3 server did not answer within a minute")
+
+
+def _make(s3, bucket, **how):
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
+        s3.create_bucket(Bucket=bucket, **how)
