@@ -31,6 +31,10 @@ class Model(Part):
         default=None, description="Binary only: the label that counts as positive"
     )
     description: str = ""
+    compress: Literal["off", "propose", "auto"] = Field(
+        default="propose",
+        description="Look for the simplest model that is good enough: not at all, to tell of it, or to release it",
+    )
 
 
 class Candidate(Part):
@@ -157,6 +161,7 @@ class Gates(Part):
     quality: tuple[Expectation, ...] = ()
     latency: tuple[Expectation, ...] = ()
     comparison: tuple[Expectation, ...] = ()
+    compression: tuple[Expectation, ...] = ()
 
 
 class Cost(Part):
@@ -185,6 +190,28 @@ class Comparison(Part):
 
     metric: str | None = Field(default=None, description="Default: rmse, log_loss")
     margin: float = Field(default=0.02, ge=0, description="Share of the champion's value that counts as equivalent")
+
+
+class Compression(Part):
+    """When a simpler model is good enough, and what predictions cost. Watts and prices are estimates: set your own."""
+
+    tolerance: float = Field(
+        default=0.01,
+        ge=0,
+        lt=1,
+        description="Skill that may be lost, as a share of what guessing loses; for rmse it is R²",
+    )
+    prefer: Literal["size", "cpu"] = Field(
+        default="size", description="Simplest is the smallest file, or the least CPU"
+    )
+    cpu_seconds: float = Field(
+        default=10, gt=0, description="Budget for making and measuring; what it leaves out is told"
+    )
+    windows: int = Field(default=3, ge=0, le=50, description="Back-tests over event_time; 0 for none")
+    watts_per_core: float = Field(default=10, ge=0, description="Drawn by one busy core")
+    price_per_core_hour: float = Field(default=0.04, ge=0)
+    price_per_kwh: float = Field(default=0, ge=0, description="0 where the core's price holds its power")
+    currency: str = "USD"
 
 
 class Risk(Part):
@@ -232,6 +259,7 @@ class ReleaseSpec(Part):
     expectations: Gates = Gates()
     cost: Cost = Cost()
     comparison: Comparison = Comparison()
+    compression: Compression = Compression()
     risk: Risk = Risk()
     decisions: Decisions = Decisions()
     rollout: Rollout = Rollout()
