@@ -66,23 +66,24 @@ def convert(
 
 
 def _chosen(found: list[Attempt], tolerance: float) -> Attempt:
-    near = [one for one in found if _distance(one) <= (0, tolerance)]
+    near = [one for one in found if furthest(one.evidence) <= (0, tolerance)]
     if not near:
-        return min(found, key=_distance)
+        return min(found, key=lambda one: furthest(one.evidence))
     fastest = min(near, key=lambda one: one.cpu_ms)
     # By a clear margin only: else the same model would be another package whenever the clock is in another mood.
     saved = near[0].cpu_ms - fastest.cpu_ms
     return fastest if fastest.cpu_ms * CLEARLY_FASTER < near[0].cpu_ms and saved > WORTH_MS else near[0]
 
 
-def _distance(attempt: Attempt) -> tuple[float, float]:
-    values = attempt.evidence.metrics.set_index("metric")["value"]
+def furthest(evidence: Evidence) -> tuple[float, float]:
+    """(mismatches, greatest difference) in the snapshot and on the trials that are judged."""
+    values = evidence.metrics.set_index("metric")["value"]
     far = [values.get(f"{part}max_difference", 0.0) for part in ("", "boundary_")]
     return float(values["label_mismatches"] + values.get("boundary_mismatches", 0.0)), float(max(far))
 
 
 def _told(attempt: Attempt) -> dict[str, float]:
-    mismatches, far = _distance(attempt)
+    mismatches, far = furthest(attempt.evidence)
     return {"mismatches": mismatches, "max_difference": far}
 
 

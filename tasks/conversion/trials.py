@@ -38,6 +38,11 @@ class Trials:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+def on_rows(estimator: Any, frame: pd.DataFrame) -> Trials:
+    """The rows of `frame` alone, with the estimator's answers."""
+    return Trials(frame, np.full(len(frame), "snapshot", dtype=object), estimator_predictions(estimator, frame))
+
+
 def try_out(estimator: Any, frame: pd.DataFrame) -> Trials:
     """All rows of `frame`, and those that are made for this estimator, with its answers."""
     rows, answers, family, refused = [frame], [estimator_predictions(estimator, frame)], ["snapshot"] * len(frame), {}
