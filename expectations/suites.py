@@ -82,7 +82,9 @@ def latency_suite(spec: ReleaseSpec, _metrics: list[str]) -> list[Expectation]:
         ),
         Expectation(type="expect_column_values_to_be_between", kwargs=slow),
     )
-    return list(spec.expectations.latency or default)
+    # No reason to stop, but to be told: nearest neighbours and Gaussian processes are slower as graphs.
+    slower = metric("speedup_single", low=1.0, severity="warning")
+    return [*(spec.expectations.latency or default), slower]
 
 
 def comparison_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
@@ -93,12 +95,20 @@ def comparison_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]
     return [metric("improvement", low=-margin), *against, *spec.expectations.comparison]
 
 
+def compression_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
+    """Warnings: the candidate does not lead a simpler baseline by the tolerance, or no alternative was measured."""
+    lead, tolerance = "lead_over_simple_baseline", spec.compression.tolerance
+    led = [metric(lead, low=tolerance, severity="warning")] if lead in metrics else []
+    return [metric("alternatives", low=1, severity="warning"), *led, *spec.expectations.compression]
+
+
 SUITES: dict[str, Callable[[ReleaseSpec, list[str]], list[Expectation]]] = {
     "data": data_suite,
     "conversion": conversion_suite,
     "quality": quality_suite,
     "latency": latency_suite,
     "comparison": comparison_suite,
+    "compression": compression_suite,
 }
 
 

@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from expectations.verdicts import Finding, Outcome, worst
-from tasks import compare, data_checks, latency, quality, steps
+from tasks import compare, compress, data_checks, latency, quality, steps
 from tasks.check import Check, Subject
 from tasks.job import open_job
 
@@ -47,13 +47,29 @@ def release(spec: str, store: str, as_of: str) -> dict[str, Any]:
         subject = replace(subject, packed=steps.convert_and_package(subject))
         findings += _conversion(subject, references)
     if _goes_on(findings):
+        findings += _ask(compress.CHECK, subject, references)
+        subject, findings = _simplest(subject, references, findings)
+    if _goes_on(findings):
         findings += [finding for check in QUALIFICATION for finding in _ask(check, subject, references)]
     blobs = {**manifest["blobs"], **subject.trained, **subject.packed.get("blobs", {})}
     dossier = steps.write_dossier(subject, references, findings, blobs)
     steps.record_verdict(subject, references, dossier, worst(finding.outcome for finding in findings))
     create_markdown_artifact(_table(findings), key="verdict", description=f"Verdict on {job.release}")
     tell("dossier", f"dossiers/{job.release}.html")
-    return _answer(job.release, findings, dossier["dossier"])
+    answer = _answer(job.release, findings, dossier["dossier"])
+    return answer | {"recommendation": references.get("compression", {}).get("facts", {}).get("recommendation")}
+
+
+def _simplest(subject: Subject, references: dict[str, Any], findings: list[Finding]) -> tuple[Subject, list[Finding]]:
+    """With `model.compress: auto` the recommended model is released in the candidate's place, on a proof of its own."""
+    instead = references["compression"]["facts"].get("release_instead")
+    if instead is None:
+        return subject, findings
+    tell("compression", f"{instead['name']!r} takes the candidate's place")
+    trained = {"candidate": instead["candidate"], "replaced": subject.trained["candidate"]}
+    subject = replace(subject, trained=trained)
+    subject = replace(subject, packed=steps.convert_and_package(subject))
+    return subject, [f for f in findings if f.step != "conversion"] + _conversion(subject, references)
 
 
 def _conversion(subject: Subject, references: dict[str, Any]) -> list[Finding]:

@@ -68,7 +68,7 @@ def check(spec: Path, as_of: datetime | None, json_: bool) -> None:
 
     file = read_spec(spec)
     gates = file.spec.expectations
-    unknown = unknown_types([*gates.data, *gates.quality, *gates.latency, *gates.comparison])
+    unknown = unknown_types([*gates.data, *gates.quality, *gates.latency, *gates.comparison, *gates.compression])
     if unknown:
         raise CannotAsk.all_of(
             f"{spec}: {name} is no expectation that Great Expectations knows.{near}" for name, near in unknown
@@ -151,6 +151,7 @@ def _release_words(result: dict[str, Any], approvals: int, store_url: str, name:
     lines += [f"  … and {len(stopping) - 10} more in the dossier"] if len(stopping) > 10 else []
     store = shlex.quote(store_url)
     head = f"{result['release']} {STATUS_WORDS[result['status']]}. Verdict: {result['outcome']}."
+    lines += [f"Simplest: {result['recommendation']}"] if result.get("recommendation") else []
     follow = {
         "waiting": f"Next: read it; {approvals} yes needed: seatrial approve {name} --store {store} --as NAME",
         "stopped": "Next: mend what the reasons name and release again.",
