@@ -28,6 +28,7 @@ MOST_SHOWN = 16
 STEPS = {
     "data": ("Data", "Is this data what the model was made for?"),
     "conversion": ("Conversion", "Is the exported model the model that was trained?"),
+    "compression": ("Compression", "Is there a simpler model that is good enough, and what does a prediction cost?"),
     "quality": ("Quality", "How good is the package, on records that training never saw?"),
     "latency": ("Latency", "How long does one answer take?"),
     "comparison": ("Comparison", "Is the challenger better than the champion, on the same records?"),
@@ -222,6 +223,7 @@ def _step(step: str, spec: Mapping[str, Any], evidence: Evidence | None, finding
     # Hundreds of expectations that held would hide the one that did not.
     folded = [one for one in mine if one.outcome is Outcome.PASSED] if len(mine) > MOST_SHOWN else []
     rows, by = worst_records(evidence.records) if evidence and step != "data" else (pd.DataFrame(), None)
+    frontier = _frontier(evidence) if step == "compression" else None
     return {
         "title": title,
         "question": question,
@@ -231,10 +233,56 @@ def _step(step: str, spec: Mapping[str, Any], evidence: Evidence | None, finding
         "plots": build_plots(evidence, spec) if evidence else [],
         "metrics": evidence.metrics.to_dict("records") if evidence else [],
         "facts": to_json(evidence.facts) if evidence and step != "data" else {},
-        "worst": _table(rows),
+        "frontier": frontier,
+        # The frontier shows the same records, and all of them.
+        "worst": None if frontier else _table(rows),
         "worst_by": by,
         "records": len(evidence.records) if evidence else 0,
     }
+
+
+# The frontier's columns and what a reader sees of them: heading and factor.
+FRONTIER = {
+    "name": ("Model", 1),
+    "status": ("Status", 1),
+    "skill": ("Skill", 1),
+    "skill_difference": ("Difference", 1),
+    "lower": ("from", 1),
+    "upper": ("to", 1),
+    "answer": ("Within tolerance?", 1),
+    "onnx_bytes": ("File, kB", 1e-3),
+    "p50_ms": ("p50, ms", 1),
+    "p95_ms": ("p95, ms", 1),
+    "batch_rows_per_s": ("Batch, rows/s", 1),
+    "load_ms": ("Load, ms", 1),
+    "memory_mb": ("Memory, MB", 1),
+    "cpu_s_per_million": ("CPU s per million", 1),
+    "kwh_per_million": ("kWh per million (estimate)", 1),
+    "money_per_million": ("Money per million (estimate)", 1),
+    "over_time": ("Skill over time", 1),
+    "worst_window": ("Worst window", 1),
+    "spread": ("Spread over time", 1),
+    "note": ("Note", 1),
+}
+
+
+def _frontier(evidence: Evidence | None) -> dict[str, Any] | None:
+    """The candidate and its alternatives as a table, with the sentences that they come to."""
+    if evidence is None or "name" not in evidence.records:
+        return None
+    shown = [name for name in FRONTIER if name in evidence.records]
+    table = pd.DataFrame(
+        {
+            FRONTIER[name][0]: evidence.records[name] * FRONTIER[name][1]
+            if FRONTIER[name][1] != 1
+            else evidence.records[name]
+            for name in shown
+        }
+    )
+    sentences = [evidence.facts.get(name) for name in ("recommendation", "over_time")]
+    if estimates := evidence.facts.get("estimates"):
+        sentences.append(f"kWh and money are estimates from {estimates}; CPU seconds were measured.")
+    return {"table": _table(table), "sentences": [one for one in sentences if one]}
 
 
 def _comparison(evidence: Evidence | None) -> dict[str, Any] | None:

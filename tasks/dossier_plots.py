@@ -61,6 +61,7 @@ def build_plots(evidence: Evidence, spec: Mapping[str, Any]) -> list[Plot]:
         "conversion": lambda: _conversion(evidence.records),
         "latency": lambda: _latency(evidence.records),
         "comparison": lambda: _comparison(evidence, spec),
+        "compression": lambda: _frontier(evidence),
     }
     painter = painters.get(evidence.step)
     return _kept([painter()]) if painter else []
@@ -257,6 +258,49 @@ def _conversion(records: pd.DataFrame) -> Plot | None:
         axes.tick_params(axis="x", labelrotation=45 if len(counts) > 8 else 0)
 
     return Plot("How near the exported model is", alt, _draw(paint, 3.2))
+
+
+def _frontier(evidence: Evidence) -> Plot | None:
+    """Skill beside the candidate's against file size, the interval of the difference as whiskers."""
+    rows, asked = evidence.records, evidence.facts
+    if not {"name", "onnx_bytes", "skill", "skill_difference", "lower", "upper"} <= set(rows.columns):
+        return None
+    rows = rows[np.isfinite(_numbers(rows["onnx_bytes"])) & np.isfinite(_numbers(rows["skill"]))]
+    if rows.empty:
+        return None
+    sizes, skill = _numbers(rows["onnx_bytes"]) / 1000, _numbers(rows["skill"])
+    names, chosen, unit = _labels(rows["name"]), asked.get("recommended"), str(asked.get("skill", "skill"))
+    # A loss of a whole skill and more (guessing, or worse) would flatten all that matters.
+    near = skill >= skill[0] - 0.5
+    gaps = pd.DataFrame({"lower": _numbers(rows["lower"]), "upper": _numbers(rows["upper"])})
+    reach = _whiskers(gaps, _numbers(rows["skill_difference"]))
+
+    def paint(axes: Axes) -> None:
+        axes.axhspan(skill[0] - float(asked.get("tolerance", 0.0)), skill[0], color=PALE, label="tolerance")
+        for at in np.flatnonzero(near):
+            marked = at == 0 or names[at] == chosen
+            color = BLUE if at == 0 else OCHRE if marked else QUIET
+            axes.errorbar(sizes[at], skill[at], yerr=reach[:, [at]], fmt="D" if marked else "o", ms=5, color=color)
+            axes.annotate(
+                _short(names[at]),
+                (sizes[at], skill[at]),
+                (5, 3 if at % 2 else -9),
+                textcoords="offset points",
+                fontsize=8 if marked else 6.5,
+                fontweight="bold" if marked else "normal",
+                color=color,
+            )
+        axes.set(xlabel="size of the file, kB (log)", ylabel=f"skill, {unit}", xscale="log")
+        axes.margins(x=0.18)
+        axes.xaxis.set_major_formatter(lambda value, _: number(value))
+        axes.xaxis.set_minor_formatter(lambda value, _: "")
+        axes.grid(color=RULE, linewidth=0.5)
+        axes.legend(loc="lower right")
+
+    far = ", ".join(f"{name} ({number(value)})" for name, value in zip(names[~near], skill[~near], strict=True))
+    told = "; ".join(f"{n}: {number(k)} kB, {number(v)}" for n, k, v in zip(names, sizes, skill, strict=True))
+    title = "Quality against size" + (f"; far below: {far}" if far else "")
+    return Plot(title, f"Size of the file and skill ({unit}) of each model. {told}.", _draw(paint, 4.6))
 
 
 def _decades(far: Floats) -> dict[str, int]:

@@ -43,6 +43,18 @@ FULL = {
     "comparison": evidence(
         "comparison", [("improvement", 0.1, -0.1, 0.2, 2, 1)], champion_loss=[1, 2], candidate_loss=[2, 1]
     ),
+    "compression": evidence(
+        "compression",
+        [("alternatives", 1.0, NAN, NAN, 9, 0)],
+        name=["candidate", EVIL, "guessing", "int8 weights"],
+        status=["measured", "measured", "measured", "not applicable"],
+        skill=[0.9, 0.89, -0.1, NAN],
+        skill_difference=[0.0, -0.01, -1.0, NAN],
+        lower=[0.0, -0.02, -1.1, NAN],
+        upper=[0.0, 0.0, -0.9, NAN],
+        onnx_bytes=[9.5e6, 17_000.0, 900.0, NAN],
+        note=["", "", "", "trees multiply no matrices"],
+    ),
     "tides": evidence("tides", [("height", 3.0, NAN, NAN, 2, 1)], moon=["new", EVIL]),
 }
 FINDINGS = [
@@ -199,5 +211,22 @@ def test_the_same_inputs_give_the_same_page() -> None:
 def test_every_plot_has_words_for_those_who_cannot_see_it() -> None:
     images = re.findall(r"<img [^>]*>", page())
 
-    assert len(images) == 5
+    assert len(images) == 6
     assert all(re.search(r'alt="[^"]{30,}"', image) for image in images)
+
+
+def test_the_frontier_shows_every_alternative_in_kilobytes_and_what_they_come_to() -> None:
+    told = Evidence(
+        "compression",
+        FULL["compression"].metrics,
+        FULL["compression"].records,
+        {"recommendation": "'x' suffices", "recommended": EVIL, "tolerance": 0.01, "estimates": "10 W a core"},
+    )
+
+    html = page({"compression": told})
+
+    assert "&#39;x&#39; suffices" in html
+    assert "estimates from 10 W a core" in html
+    assert "9,500" in html
+    assert "trees multiply no matrices" in html
+    assert "guessing" in build_plots(told, SPEC)[0].title
