@@ -1,10 +1,12 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from expectations.history import NOTHING_YET, Record, State, fold, refusal, state_from_json
+from infra.ledger import Ledger, Refused
+from infra.local_store import LocalStore
 
 STARTED = {
     "release": "r1",
@@ -110,6 +112,78 @@ def test_what_is_refused_changes_nothing_and_nothing_breaks_the_fold(steps):
         if refusal(fold(legal), record.kind, "m", record.body) is None:
             legal.append(record)
     assert fold(records(steps)) == fold(legal)
+
+
+SECOND = [(kind, {**body, "release": "r2"}) for kind, body in GOOD]
+COMPARED = ("release judged", {**JUDGED, "release": "r2", "champion_compared": "r1"})
+NO = ("decided", {**YES, "decision": "reject"})
+STOPPED = ("release judged", {**JUDGED, "outcome": "failed"})
+MOVES = st.sampled_from([*GOOD, *SECOND, COMPARED, NO, STOPPED]) | CHANGED
+# Every way that a release can go; whatever is not here never happens, in whatever order the records come. A rollout's
+# own steps join when it has records: what was rolled back ends like `rejected`, with no way on.
+WAYS = {
+    None: {"started", "imported"},
+    "started": {"waiting", "stopped"},
+    "waiting": {"waiting", "approved", "rejected"},
+    "approved": {"champion"},
+    "champion": {"retired"},
+}
+
+
+@given(st.lists(MOVES, max_size=16))
+def test_a_release_goes_only_ways_that_there_are_and_ends_where_none_leads_on(steps):
+    before = {}
+    for at in range(len(steps)):
+        now = {name: release.status for name, release in fold(records(steps)[: at + 1]).releases.items()}
+        for name in now | before:
+            if now[name] != before.get(name):
+                assert now[name] in WAYS.get(before.get(name), set())
+        before = now
+
+
+@given(st.lists(MOVES, max_size=16))
+def test_nothing_serves_that_was_not_judged_and_approved_by_enough_others(steps):
+    state = state_after(*steps)
+    for release in state.releases.values():
+        if release.status in ("champion", "retired"):
+            assert release.outcome in ("passed", "warned")
+            assert len(set(release.approvals)) >= release.approvals_needed
+            assert not set(release.approvals) & set(release.developers)
+            assert release.rejected_by is None
+    assert sorted(state.models.values()) == sorted(r.id for r in state.releases.values() if r.status == "champion")
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(MOVES, max_size=8))
+def test_the_writer_refuses_exactly_what_the_fold_ignores(tmp_path_factory, steps):
+    folder = tmp_path_factory.mktemp("ledger")
+    ledger, written = Ledger(LocalStore(folder / "store"), folder / "home"), []
+    ledger.decide_and_append(lambda _state: None)
+    for kind, body in steps:
+        legal = refusal(fold(records(written)), kind, "m", body) is None
+        head = ledger.read()[-1].digest
+        if legal:
+            ledger.append(head, kind, "m", body)
+            written.append((kind, body))
+        else:
+            with pytest.raises(Refused):
+                ledger.append(head, kind, "m", body)
+            assert ledger.read()[-1].digest == head
+    now, expected = ledger.state(), fold(records(steps))
+    assert now.models == expected.models
+    assert {r.id: r.status for r in now.releases.values()} == {r.id: r.status for r in expected.releases.values()}
+
+
+def test_an_illegal_record_that_is_signed_and_in_its_place_is_ignored(tmp_path):
+    ledger = Ledger(LocalStore(tmp_path / "store"), tmp_path / "home")
+    for kind, body in GOOD[:2]:
+        ledger.decide_and_append(lambda _state, kind=kind, body=body: (kind, "m", body))
+    # As an older version, or a thief of the key, would: without asking whether it is legal.
+    last = ledger.read()[-1]
+    ledger._write(last.seq + 1, last.digest, "promoted", "m", PROMOTED)
+    reader = Ledger(LocalStore(tmp_path / "store"), tmp_path / "home")
+    assert [record.kind for record in reader.read()][-1] == "promoted"
+    assert (reader.state().models, reader.state().releases["r1"].status) == ({}, "waiting")
 
 
 def test_a_retired_champion_gives_way_to_the_next():
