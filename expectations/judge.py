@@ -7,29 +7,33 @@ from typing import Any
 
 import pandas as pd
 
+from expectations.hiding import names_hidden
 from expectations.records import Evidence
 from expectations.spec import Expectation
-from expectations.suites import METRIC
+from expectations.suites import DROP, METRIC
 from expectations.verdicts import Finding, Outcome
 
 NULL_CHECKS = ("expect_column_values_to_not_be_null", "expect_column_values_to_be_null", "expect_column_to_exist")
 
 
-def judge(evidence: Evidence, suite: Sequence[Expectation], *, strict: bool) -> list[Finding]:
+def judge(
+    evidence: Evidence, suite: Sequence[Expectation], *, strict: bool, hidden: frozenset[str] = frozenset()
+) -> list[Finding]:
     """One finding per expectation. An empty suite is inconclusive: nothing was asked.
 
     What Great Expectations lets through is looked at first: no rows, all null, too few records. `strict` holds a
-    metric's whole interval against its limits; an interval that straddles a limit cannot tell yet.
+    metric's whole interval against its limits; an interval that straddles a limit cannot tell yet. What is found of
+    columns that are `hidden` is told without their values.
     """
     if not suite:
         return [Finding(evidence.step, "suite", Outcome.INCONCLUSIVE, "critical", "expectations", "an empty suite")]
     early = [_cannot_ask(evidence, item) for item in suite]
     open_items = [item for item, finding in zip(suite, early, strict=True) if finding is None]
-    judged = iter(_ask(evidence, open_items, strict))
+    judged = iter(_ask(evidence, open_items, strict, hidden))
     return [finding or next(judged) for finding in early]
 
 
-def _ask(evidence: Evidence, suite: list[Expectation], strict: bool) -> list[Finding]:
+def _ask(evidence: Evidence, suite: list[Expectation], strict: bool, hidden: frozenset[str]) -> list[Finding]:
     metrics = evidence.metrics.set_index("metric")
     wide = pd.DataFrame([_bounds(metrics, strict)]) if len(metrics) else pd.DataFrame()
     findings: dict[int, Finding] = {}
@@ -37,7 +41,10 @@ def _ask(evidence: Evidence, suite: list[Expectation], strict: bool) -> list[Fin
         part = [(at, item) for at, item in enumerate(suite) if (item.type == METRIC) == is_metric]
         results = run_great_expectations(frame, [_translated(item) if is_metric else item for _, item in part])
         for (at, item), result in zip(part, results, strict=True):
-            findings[at] = _finding(evidence, item, result, metrics if is_metric else None)
+            shown = is_metric or not names_hidden(item.kwargs, hidden)
+            findings[at] = _finding(
+                evidence, item, result if shown else _without_values(result), metrics if is_metric else None
+            )
     return [findings[at] for at in range(len(suite))]
 
 
@@ -185,6 +192,12 @@ def _finding(evidence: Evidence, item: Expectation, result: dict[str, Any], metr
     return Finding(evidence.step, name_of(item), outcome, item.severity, words(item), found, _remedy(outcome))
 
 
+def _without_values(result: dict[str, Any]) -> dict[str, Any]:
+    """A result that says how much, and of no record what."""
+    details = {key: value for key, value in (result.get("result") or {}).items() if key == "unexpected_percent"}
+    return {**result, "result": details}
+
+
 def _outcome(item: Expectation, result: dict[str, Any], row: "pd.Series[Any] | None") -> Outcome:
     if "error" in result or _raised(result):
         return Outcome.ERRORED
@@ -224,9 +237,9 @@ def _found(result: dict[str, Any], row: "pd.Series[Any] | None") -> str:
         return f"{_number(row['value'])}{interval} on {row['n']:,.0f} records"
     details = result.get("result") or {}
     if "unexpected_percent" in details:
-        return (
-            f"{details['unexpected_percent']:.3g} % otherwise, such as {details.get('partial_unexpected_list', [])[:3]}"
-        )
+        examples = details.get("partial_unexpected_list")
+        such_as = "" if examples is None else f", such as {examples[:3]}"
+        return f"{details['unexpected_percent']:.3g} % otherwise{such_as}"
     return (
         f"{details['observed_value']}"
         if "observed_value" in details
@@ -254,7 +267,9 @@ def name_of(item: Expectation) -> str:
 
 def words(item: Expectation) -> str:
     """An expectation as a person would say it."""
-    subject = item.kwargs.get("metric") or item.kwargs.get("column") or "table"
+    subject = str(item.kwargs.get("metric") or item.kwargs.get("column") or "table")
+    if subject.startswith(DROP) and isinstance(item.kwargs.get("max_value"), int | float):
+        return f"surely at most {item.kwargs['max_value']:.0%} worse than {subject.removeprefix(DROP)}"
     what = {
         METRIC: "",
         "expect_column_mean_to_be_between": "mean of ",

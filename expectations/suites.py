@@ -6,6 +6,8 @@ from expectations.spec import Expectation, ReleaseSpec, Severity
 from expectations.tiers import TIERS
 
 METRIC = "expect_metric_to_be_between"
+# How much worse than an earlier version, at least: a share, by the version's name.
+DROP = "drop_at_least:"
 SPEED_LIMIT_MS = 100.0
 SLOW_MS = 200.0
 FAST_SHARE = 0.95
@@ -45,6 +47,8 @@ def data_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
 def _profile_limit(name: str) -> Expectation | None:
     """A column that lost its values stops a release; one that moved is told."""
     kind = name.split(":", 1)[0]
+    if kind in ("missing", "changed_type", "empty"):
+        return metric(name, high=0)
     if kind == "null_growth":
         return metric(name, high=NULL_GROWTH)
     return metric(name, high=MOVED[kind], severity="warning") if kind in MOVED else None
@@ -94,7 +98,7 @@ def latency_suite(spec: ReleaseSpec, _metrics: list[str]) -> list[Expectation]:
 def comparison_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
     """Not worse than the champion by more than the margin, and no sudden drop against any earlier version."""
     margin, drop = spec.comparison.margin, TIERS[spec.risk.tier].sudden_drop
-    drops = [name for name in metrics if name.startswith("drop_at_least:")]
+    drops = [name for name in metrics if name.startswith(DROP)]
     against = [metric(name, high=max(drop, margin), severity="warning") for name in drops]
     return [metric("improvement", low=-margin), *against, *spec.expectations.comparison]
 

@@ -19,34 +19,42 @@ ALLOWED = re.compile(
 BOOSTERS = ("lightgbm", "xgboost")
 
 
-def open_skops(path: Path, trusted_types: tuple[str, ...] = ()) -> Any:
-    """The estimator in a skops file. Raises CannotAsk where it is none, or holds types that nobody allowed."""
+def open_skops(path: Path, trusted_types: tuple[str, ...] = (), name: str = "") -> Any:
+    """The estimator in a skops file. Raises CannotAsk where it is none, or holds types that nobody allowed.
+
+    `name` is what its user calls the file, if it is a copy.
+    """
     import skops.io
+
+    said = name or path.name
 
     try:
         found = skops.io.get_untrusted_types(file=path)
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise CannotAsk(f"{path.name}: expected a skops file, found something else ({reason}).") from None
+        raise CannotAsk(
+            f"{said}: expected a skops file, found something else ({reason}). "
+            "Write it with skops.io.dump(estimator, path)."
+        ) from None
     strange = sorted(name for name in found if not ALLOWED.match(name) and name not in trusted_types)
     packages = {name.partition(".")[0] for name in found}
     if strange and {name.partition(".")[0] for name in strange} <= set(BOOSTERS):
         raise CannotAsk(
-            f"{path.name}: holds a model that only {' and '.join(sorted(packages & set(BOOSTERS)))} can read, by code "
+            f"{said}: holds a model that only {' and '.join(sorted(packages & set(BOOSTERS)))} can read, by code "
             "that is not checked here. It converts; if you trust who made the file, add to the spec:\n"
             f"candidate:\n  trusted_types: [{', '.join(strange)}]"
         )
     if strange:
         raise CannotAsk(
-            f"{path.name}: holds types that are not scikit-learn's: {', '.join(strange)[:500]}. They can be neither "
+            f"{said}: holds types that are not scikit-learn's: {', '.join(strange)[:500]}. They can be neither "
             "converted nor trusted unseen; use scikit-learn's own, or name them in candidate.trusted_types."
         )
     for package in sorted(packages & set(BOOSTERS)):
         if importlib.util.find_spec(package) is None:
-            raise CannotAsk(f"{path.name}: needs {package}, which is not here: pip install 'seatrial[boosters]'.")
+            raise CannotAsk(f"{said}: needs {package}, which is not here: pip install 'seatrial[boosters]'.")
     estimator = skops.io.load(path, trusted=found)
     if not callable(getattr(estimator, "predict", None)):
-        raise CannotAsk(f"{path.name}: expected an estimator with predict(), found {type(estimator).__name__}.")
+        raise CannotAsk(f"{said}: expected an estimator with predict(), found {type(estimator).__name__}.")
     return estimator
 
 

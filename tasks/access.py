@@ -48,8 +48,16 @@ def findings(evidence: Evidence) -> list[Finding]:
     rows = evidence.records.to_dict("records")
     if away := [row for row in rows if row["outcome"] == Outcome.ERRORED]:
         kind = Away if all(row["may_pass"] for row in away) else CannotAsk
-        raise kind.all_of(f"{r['source']}: expected {r['expected']}, found {r['found']}. {r['remedy']}" for r in away)
+        raise kind.all_of(map(_away, away))
     return [_finding(row) for row in rows]
+
+
+def _away(row: Mapping[Any, Any]) -> str:
+    """The sentence that a source already made of it, or one out of its parts."""
+    source, found = str(row["source"]), str(row["found"]).rstrip(".")
+    said = found.removeprefix(f"{source}: ")
+    sentence = f"expected {row['expected']}, found {found}" if said == found else said
+    return f"{source}: {sentence}. {row['remedy']}"
 
 
 def _finding(row: Mapping[Any, Any]) -> Finding:

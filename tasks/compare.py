@@ -8,6 +8,7 @@ import pandas as pd
 
 from expectations.history import State
 from expectations.records import Evidence, metric_rows
+from expectations.suites import DROP
 from infra.packages import open_package
 from tasks.check import TEST, Check, Subject, on_package_and_champion
 from tasks.cost import price_of
@@ -115,7 +116,7 @@ def _drops(
             continue
         half = widen * float(np.hypot((upper - lower) / 2, (now[2] - now[1]) / 2)) / value
         drop = now[0] / value - 1
-        rows.append((f"drop_at_least:{release}", drop - half, np.nan, np.nan, n, required))
+        rows.append((f"{DROP}{release}", drop - half, np.nan, np.nan, n, required))
     return rows
 
 

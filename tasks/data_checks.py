@@ -68,7 +68,18 @@ def _whole(reference: pl.DataFrame, current: pl.DataFrame, target: str) -> list[
         f"nulls:{target}": current[target].null_count(),
         "duplicate_rows": 1 - current.n_unique() / n if n else NAN,
     }
+    counts |= dict.fromkeys(_named(reference, current, shared), 1)
     return [(name, float(value), NAN, NAN, n, 0) for name, value in counts.items()]
+
+
+def _named(reference: pl.DataFrame, current: pl.DataFrame, shared: list[str]) -> list[str]:
+    """Which columns are lost, of another type or empty: a count alone would send a person looking."""
+    n = len(current)
+    return [
+        *(f"missing:{name}" for name in reference.columns if name not in current.columns),
+        *(f"changed_type:{name}" for name in shared if reference[name].dtype != current[name].dtype),
+        *(f"empty:{name}" for name in current.columns if n and current[name].null_count() == n),
+    ]
 
 
 def _target(current: pl.DataFrame, target: str, positive: str | None, classify: bool) -> list[Row]:

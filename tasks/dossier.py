@@ -16,6 +16,7 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from expectations.hiding import hidden_columns, without_values
 from expectations.history import Release
 from expectations.records import Evidence
 from expectations.verdicts import Finding, Outcome, worst
@@ -109,7 +110,7 @@ def build_document(
         "sentence": SENTENCES[outcome],
         "findings": [finding.as_json() for finding in findings],
         "unknown": _unknown(evidence, findings),
-        "evidence": {step: _evidence_json(one) for step, one in evidence.items()},
+        "evidence": {step: _evidence_json(one, _hidden(spec)) for step, one in evidence.items()},
         "package": manifest,
         "spec": spec,
         "limits": list(LIMITS),
@@ -136,8 +137,13 @@ def to_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _evidence_json(evidence: Evidence) -> dict[str, Any]:
+def _hidden(spec: Mapping[str, Any]) -> frozenset[str]:
+    return hidden_columns(spec.get("data") or {})
+
+
+def _evidence_json(evidence: Evidence, hidden: frozenset[str]) -> dict[str, Any]:
     rows, by = worst_records(evidence.records)
+    rows = without_values(rows, hidden)
     records = {"count": len(evidence.records), "worst_by": by, "worst": rows.to_dict("records")}
     return {"metrics": evidence.metrics.to_dict("records"), "records": records, "facts": evidence.facts}
 
@@ -206,7 +212,7 @@ def _render(
         steps=[_step(step, spec, evidence.get(step), findings) for step in _order(evidence, findings)],
         sources=(document["spec"].get("data") or {}).get("sources") or {},
         profile=document["evidence"].get("data", {}).get("facts", {}),
-        columns=_table(evidence["data"].records) if "data" in evidence else None,
+        columns=_table(without_values(evidence["data"].records, _hidden(spec))) if "data" in evidence else None,
         spec_yaml=yaml.safe_dump(document["spec"], sort_keys=False, allow_unicode=True, width=100),
     )
 
@@ -235,7 +241,7 @@ def _step(step: str, spec: Mapping[str, Any], evidence: Evidence | None, finding
         "facts": to_json(evidence.facts) if evidence and step != "data" else {},
         "frontier": frontier,
         # The frontier shows the same records, and all of them.
-        "worst": None if frontier else _table(rows),
+        "worst": None if frontier else _table(without_values(rows, _hidden(spec))),
         "worst_by": by,
         "records": len(evidence.records) if evidence else 0,
     }

@@ -8,11 +8,13 @@ import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypedDict
 
 from prefect import task
 
 from expectations.errors import Away
+from expectations.hiding import hidden_columns
 from expectations.judge import judge
 from expectations.records import Evidence, digest_of
 from expectations.suites import suite_of
@@ -41,7 +43,7 @@ def may_pass(_task: Any, _run: Any, state: Any) -> bool:
     found = state.result(raise_on_failure=False)
     if not isinstance(found, Away | ConnectionError | TimeoutError):
         return False
-    PROGRESS.info("%-11s %s", "away", f"asked again in a while. {found}"[:300])
+    PROGRESS.info("%-11s %s", "away", f"asked again in a while: {shorten(str(found), 160, placeholder=' …')}")
     return True
 
 
@@ -102,7 +104,8 @@ def judged(subject: Subject, reference: Reference) -> list[Finding]:
     if evidence.step == "data" and job.spec.expectations.data:
         evidence = Evidence("data", evidence.metrics, subject.data())
     names = [str(name) for name in evidence.metrics["metric"]]
-    return judge(evidence, suite_of(evidence.step, job.spec, names), strict=job.tier.strict)
+    hidden = hidden_columns(job.spec.data.model_dump())
+    return judge(evidence, suite_of(evidence.step, job.spec, names), strict=job.tier.strict, hidden=hidden)
 
 
 @task(name="train", **AGAIN)

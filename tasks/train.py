@@ -15,7 +15,7 @@ def make_candidate(subject: Subject, folder: Path) -> Path:
         _train(subject, folder / "frame.parquet", out)
     else:
         _take(subject.job.file.root / (origin.skops or origin.pickle or ""), bool(origin.pickle), out, subject)
-    open_skops(out, origin.trusted_types)
+    open_skops(out, origin.trusted_types, origin.skops or "")
     return out
 
 

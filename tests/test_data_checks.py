@@ -37,11 +37,14 @@ def test_data_like_the_reference_passes():
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda t: t.drop("town"), {"missing_columns": "failed"}),
-        (lambda t: t.with_columns(pl.col("size").cast(pl.String)), {"changed_types": "failed"}),
+        (lambda t: t.drop("town"), {"missing_columns": "failed", "missing:town": "failed"}),
+        (
+            lambda t: t.with_columns(pl.col("size").cast(pl.String)),
+            {"changed_types": "failed", "changed_type:size": "failed"},
+        ),
         (
             lambda t: t.with_columns(pl.lit(None, pl.Float64).alias("size")),
-            {"empty_columns": "failed", "null_growth:size": "failed"},
+            {"empty_columns": "failed", "empty:size": "failed", "null_growth:size": "failed"},
         ),
         (
             lambda t: t.with_columns(pl.when(pl.col("size") > 95).then("size").alias("size")),

@@ -230,3 +230,21 @@ def test_the_frontier_shows_every_alternative_in_kilobytes_and_what_they_come_to
     assert "9,500" in html
     assert "trees multiply no matrices" in html
     assert "guessing" in build_plots(told, SPEC)[0].title
+
+
+def test_values_of_sensitive_and_protected_columns_are_neither_on_the_page_nor_in_the_document() -> None:
+    roles = {"income": ["sensitive"], "race": ["protected"], "town": ["lookup"], "debt": ["sensitive"]}
+    spec = {**SPEC, "data": {"target": "debt", "roles": roles, "sources": {}}}
+    profile = {
+        "column": ["income", "race", "town"],
+        "min": ["77001", "Aa-secret", "Aachen"],
+        "max": ["77009", "x", "Z"],
+    }
+    rows = {"income": [77123.0], "race": ["Bb-secret"], "town": ["Bern"], "actual": [88123.0], "absolute_error": [3.0]}
+    given = {"data": evidence("data", [], **profile), "quality": evidence("quality", [], **rows)}
+    html, document = build_dossier(RELEASE, spec, None, given, [], Outcome.PASSED)
+    for text in (html, json.dumps(document)):
+        assert not any(value in text for value in ("77001", "77009", "77123", "77,123", "88123", "88,123", "-secret"))
+        assert "Aachen" in text
+        assert "Bern" in text
+        assert "not shown" in text

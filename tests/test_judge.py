@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from expectations.judge import judge, unknown_types
+from expectations.judge import judge, unknown_types, words
 from expectations.records import Evidence, metric_rows
 from expectations.spec import Expectation
 from expectations.suites import metric
@@ -95,3 +95,21 @@ def test_an_expectation_that_does_not_exist_is_errored_and_found_beforehand():
     item = gate("expect_colum_values_to_be_unique", column="ms")
     assert ask(item, {"ms": [1.0]}).outcome is Outcome.ERRORED
     assert unknown_types([item]) == [(item.type, " Did you mean expect_column_values_to_be_unique?")]
+
+
+def test_of_a_hidden_column_the_share_is_told_and_no_value():
+    item = gate("expect_column_values_to_be_between", column="income", max_value=10)
+    records = pd.DataFrame({"income": [5.0, 77123.0], "town": ["Bern", "Chur"]})
+    evidence = Evidence("data", metric_rows([]), records)
+    [shown], [hidden] = (judge(evidence, [item], strict=True, hidden=names) for names in (frozenset(), {"income"}))
+    assert "77123" in shown.found
+    assert (hidden.outcome, hidden.found) == (Outcome.FAILED, "50 % otherwise")
+    largest = gate("expect_column_max_to_be_between", column="income", max_value=10)
+    [hidden] = judge(evidence, [largest], strict=True, hidden=frozenset({"income"}))
+    assert (hidden.outcome, hidden.found) == (Outcome.FAILED, "does not hold")
+    town = gate("expect_column_values_to_be_in_set", column="town", value_set=["Bern"])
+    assert "Chur" in judge(evidence, [town], strict=True, hidden=frozenset({"income"}))[0].found
+
+
+def test_a_sudden_drop_is_said_in_words():
+    assert words(metric("drop_at_least:ames-price-12ab", high=0.1)) == "surely at most 10% worse than ames-price-12ab"

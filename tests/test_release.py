@@ -161,13 +161,13 @@ def code_that_raises(folder):
     ("fault", "code", "words"),
     [
         (broken_spec, 2, "Did you mean 'target'?"),
-        (unreachable_database, 2, "expected a connection to postgresql"),
+        (unreachable_database, 2, "✗ loans: expected a connection to postgresql"),
         (writable_database, 1, "opened for writing"),
         (missing_column, 1, "no column status"),
         (one_class, 1, "classes at least 2"),
         (empty_table, 1, "rows at least 100"),
-        (all_null_column, 1, "empty_columns at most 0"),
-        (model_that_is_none, 2, "expected a skops file"),
+        (all_null_column, 1, "empty:income at most 0"),
+        (model_that_is_none, 2, "model.skops: expected a skops file"),
         (code_that_raises, 2, "no such thing at tasks.py:2"),
     ],
 )
