@@ -16,7 +16,7 @@ from tasks.check import TEST, TRAIN, Check, Subject
 from tasks.compression import backtest, words
 from tasks.compression.case import Case, Recipe
 from tasks.compression.frontier import Losses, Yardstick, build_frontier
-from tasks.compression.making import LEFT_OUT, MEASURED, Budget, Made, make_all
+from tasks.compression.making import LEFT_OUT, MEASURED, Budget, Made, fully_proven, make_all
 from tasks.conversion.trials import on_rows
 from tasks.convert import furthest, measure_parity
 from tasks.cost import price_of
@@ -44,7 +44,23 @@ def measure(subject: Subject) -> Evidence:
     candidate = _candidate(case, graph, proof, tolerance)
     frontier, unit, metric = _frontier(subject, candidate, made, train, test)
     tested, skipped = _back_tested(subject, candidate, made, case, metric, budget)
-    return told_as_evidence(subject, frontier, tested, skipped, made, unit, metric)
+    rows = [{str(key): value for key, value in row.items()} for row in frontier.to_dict("records")]
+    chosen = recommended(rows, made, job.spec.compression.prefer, proof, tolerance)
+    return told_as_evidence(subject, rows, chosen, tested, skipped, made, unit, metric)
+
+
+def recommended(
+    rows: list[dict[str, Any]], made: list[Made], prefer: str, proof: pd.DataFrame, tolerance: float
+) -> dict[str, Any] | None:
+    """The simplest sufficient one that holds on every trial too. Of one that does not, its row says so from now on."""
+    while (found := sufficiency.recommend(rows[1:], rows[0], prefer)) is not None:
+        chosen = next(row for row in rows if row["name"] == found["name"])
+        again = fully_proven(next(o for o in made if o.recipe.name == chosen["name"]), proof, "proof", tolerance)
+        chosen |= {"label_mismatches": again.label_mismatches, "max_difference": again.max_difference}
+        if again.proven(tolerance):
+            return chosen
+        chosen |= {"proven": False, "note": "; ".join([chosen["note"], "differs from its estimator on a trial"])}
+    return None
 
 
 def _candidate(case: Case, graph: bytes, proof: pd.DataFrame, tolerance: float) -> Made:
@@ -122,7 +138,8 @@ def _back_tested(
 
 def told_as_evidence(
     subject: Subject,
-    frontier: pd.DataFrame,
+    rows: list[dict[str, Any]],
+    chosen: dict[str, Any] | None,
     tested: pd.DataFrame,
     skipped: Mapping[str, str],
     made: list[Made],
@@ -132,12 +149,12 @@ def told_as_evidence(
     """Metrics for the suite, the frontier as records, and the recommendation as a fact."""
     asked, tier, auto = subject.job.spec.compression, subject.job.tier, subject.job.spec.model.compress == "auto"
     over_time = backtest.summaries(tested) if len(tested) else pd.DataFrame()
+    frontier = pd.DataFrame(rows)
     records = frontier.join(over_time, on="name") if len(over_time) else frontier
-    rows = [{str(key): value for key, value in row.items()} for row in frontier.to_dict("records")]
-    chosen = sufficiency.recommend(rows[1:], rows[0], asked.prefer)
+    late = [one.recipe.name for one in made if one.status == LEFT_OUT]
     n = len(subject.part(TEST))
     facts = {
-        "recommendation": words.recommendation(rows, chosen, asked.tolerance, unit),
+        "recommendation": words.recommendation(rows, chosen, asked.tolerance, unit) + words.left_out(late),
         "recommended": chosen["name"] if chosen else None,
         "metric": metric,
         "skill": unit,
@@ -145,7 +162,7 @@ def told_as_evidence(
         "estimates": f"{asked.watts_per_core:g} W a core, {asked.price_per_core_hour:g} {asked.currency} an hour of a "
         f"core, {asked.price_per_kwh:g} {asked.currency} a kWh",
         "currency": asked.currency,
-        "left_out_for_time": [one.recipe.name for one in made if one.status == LEFT_OUT],
+        "left_out_for_time": late,
         "not_back_tested": dict(skipped),
         "over_time": _over_time_words(over_time, tested, unit, skipped.get(CANDIDATE.name, "")),
         "back_test": tested.to_dict("records"),

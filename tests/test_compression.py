@@ -20,11 +20,12 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from expectations.sufficiency import answer, better_and_steadier, recommend
 from infra.runtime import Scorer
 from infra.scoring_cost import scoring_costs
+from tasks.compress import recommended
 from tasks.compression import backtest, baselines, graphs, networks, students, trees
 from tasks.compression.case import Case, Recipe
 from tasks.compression.frontier import Yardstick, running_cost, skill_differences
-from tasks.compression.making import FAILED, LEFT_OUT, MEASURED, NOT_APPLICABLE, Budget, Made, make_all
-from tasks.compression.words import recommendation, size
+from tasks.compression.making import FAILED, LEFT_OUT, MEASURED, NOT_APPLICABLE, Budget, Made, fully_proven, make_all
+from tasks.compression.words import left_out, recommendation, size
 from tasks.conversion.export import export
 from tasks.convert import convert
 
@@ -293,3 +294,28 @@ def test_the_steadier_one_is_named_beside_the_better_one_but_never_one_that_is_a
     }
     assert better_and_steadier(tested, 3) == ("forest", "linear")
     assert better_and_steadier(tested, 2) is None
+
+
+def test_one_that_differs_on_a_threshold_is_not_recommended_and_its_row_says_so(monkeypatch):
+    case = case_of(RandomForestRegressor(8, random_state=0))
+    found = list(made(case).values())
+    rows = [
+        row("candidate", 1e9, cpu=1e9),
+        *(row(n, b) | {"note": ""} for n, b in (("linear", 200), ("guessing", 300))),
+    ]
+
+    def planted(one, *rest):
+        again = fully_proven(one, *rest)
+        return again if one.recipe.name != "linear" else Made(one.recipe, MEASURED, "", one.estimator, b"x", 1.0)
+
+    monkeypatch.setattr("tasks.compress.fully_proven", planted)
+    assert recommended(rows, found, "size", case.features, 1e-5)["name"] == "guessing"
+    assert "differs from its estimator" in rows[1]["note"]
+    monkeypatch.setattr("tasks.compress.fully_proven", fully_proven)
+    sound = [rows[0], row("linear", 200) | {"note": ""}]
+    assert recommended(sound, found, "size", case.features, 1e-5)["name"] == "linear"
+
+
+def test_what_was_left_out_for_time_stands_in_the_recommendation():
+    assert left_out([]) == ""
+    assert "raise compression.cpu_seconds: linear." in left_out(["linear"])

@@ -68,7 +68,8 @@ def _made(recipe: Recipe, case: Case, proof: pd.DataFrame, name: str, tolerance:
         return Made(recipe, FAILED, f"{type(error).__name__}: {_short(error)}")
     spent = time.process_time() - began
     try:
-        graph, evidence = convert(estimator, proof, name, tolerance)
+        # Thresholds are tried of the one that is recommended only: placing them costs more than all the rest.
+        graph, evidence = convert(estimator, proof, name, tolerance, on_rows(estimator, proof))
     except CannotConvert as error:
         return Made(recipe, FAILED, _short(error), estimator, cpu_s=spent)
     return replace(_proven(recipe, graph, evidence), estimator=estimator, cpu_s=spent)
@@ -77,6 +78,16 @@ def _made(recipe: Recipe, case: Case, proof: pd.DataFrame, name: str, tolerance:
 def _proven(recipe: Recipe, graph: bytes, evidence: Any) -> Made:
     mismatches, far = furthest(evidence)
     return Made(recipe, MEASURED, graph=graph, label_mismatches=mismatches, max_difference=far)
+
+
+def fully_proven(one: Made, proof: pd.DataFrame, name: str, tolerance: float) -> Made:
+    """The same estimator, converted again and held against every trial: thresholds, missing values, texts."""
+    try:
+        graph, evidence = convert(one.estimator, proof, name, tolerance)
+    except CannotConvert as error:
+        return replace(one, label_mismatches=float("inf"), reason=_short(error))
+    mismatches, far = furthest(evidence)
+    return replace(one, graph=graph, label_mismatches=mismatches, max_difference=far)
 
 
 def _of_the_graph(

@@ -42,6 +42,11 @@ def recommendation(rows: Sequence[Row], chosen: Row | None, tolerance: float, un
     return f"The candidate ({mine}) stays: the nearest simpler model is {told}, {doubt}; cannot tell is not yes."
 
 
+def left_out(names: Sequence[str]) -> str:
+    """What nobody knows since the budget was spent."""
+    return f" Left out for time, raise compression.cpu_seconds: {', '.join(names)}." if names else ""
+
+
 def _times(ratio: float, more: str, less: str) -> str:
     bigger, word = (ratio, more) if ratio >= 1 else (1 / ratio, less)
     return f"{bigger:.0f}× {word}" if bigger >= 10 else f"{bigger:.1f}× {word}"
