@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger faults
+.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger bench-scoring faults
 
 demo: .venv/ready
 	$(BIN)/python examples/demo.py
@@ -38,6 +38,9 @@ bench-release: .venv/ready
 
 bench-ledger: .venv/ready
 	$(BIN)/python -m benchmarks.bench_ledger
+
+bench-scoring: .venv/ready
+	$(BIN)/python -m benchmarks.bench_scoring
 
 # The lock is complete, so nothing is resolved anew.
 .venv/ready: pyproject.toml requirements.lock

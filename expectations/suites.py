@@ -90,7 +90,7 @@ def latency_suite(spec: ReleaseSpec, _metrics: list[str]) -> list[Expectation]:
         ),
         Expectation(type="expect_column_values_to_be_between", kwargs=slow),
     )
-    # No reason to stop, but to be told: nearest neighbours and Gaussian processes are slower as graphs.
+    # No reason to stop, but to be told: some models are slower as graphs.
     slower = metric("speedup_single", low=1.0, severity="warning")
     return [*(spec.expectations.latency or default), slower]
 
