@@ -159,6 +159,7 @@ class Gates(Part):
 
     data: tuple[Expectation, ...] = ()
     quality: tuple[Expectation, ...] = ()
+    guards: tuple[Expectation, ...] = ()
     latency: tuple[Expectation, ...] = ()
     comparison: tuple[Expectation, ...] = ()
     compression: tuple[Expectation, ...] = ()
@@ -214,6 +215,37 @@ class Compression(Part):
     currency: str = "USD"
 
 
+class Budgets(Part):
+    """How often each guard may say no to rows that are like those of training, as a share."""
+
+    domain: float = Field(default=0.05, gt=0, lt=1, description="A column missing, outside its interval or unknown")
+    anomaly: float = Field(default=0.02, gt=0, lt=1, description="Each column inside its interval, the combination odd")
+    range: float = Field(default=0.01, gt=0, lt=1, description="The prediction is implausible")
+    confidence: float = Field(default=0.05, gt=0, lt=1, description="Too improbable, or its interval too wide")
+
+
+class Guards(Part):
+    """What travels with the model, inside its graph."""
+
+    coverage: float = Field(default=0.9, gt=0, lt=1, description="How often interval or set must hold the truth")
+    interval: Literal["auto", "absolute", "normalised"] = Field(
+        default="auto", description="Regression: one width for all, or wider where the model errs more"
+    )
+    group: str | None = Field(
+        default=None, description="Coverage within each value of this column; it becomes an input"
+    )
+    budgets: Budgets = Budgets()
+    plausible: tuple[float, float] | None = Field(default=None, description="Regression: least and greatest answer")
+    confidence: float | None = Field(default=None, gt=0, le=1, description="Classes: least probability, not by budget")
+    widest: float | None = Field(default=None, gt=0, description="Regression: widest interval, not by budget")
+
+    @model_validator(mode="after")
+    def _plausible_grows(self) -> Self:
+        if self.plausible and self.plausible[0] >= self.plausible[1]:
+            raise ValueError(f"plausible is [least, greatest], found {list(self.plausible)}")
+        return self
+
+
 class Risk(Part):
     """How much is at stake. 1 little, 4 severe."""
 
@@ -260,6 +292,7 @@ class ReleaseSpec(Part):
     cost: Cost = Cost()
     comparison: Comparison = Comparison()
     compression: Compression = Compression()
+    guards: Guards = Guards()
     risk: Risk = Risk()
     decisions: Decisions = Decisions()
     rollout: Rollout = Rollout()
@@ -273,4 +306,8 @@ class ReleaseSpec(Part):
             raise ValueError(f"model.positive is for binary models; this one is {self.model.task}")
         if self.model.task == "regression" and self.cost.matrix:
             raise ValueError("cost.matrix is for classes; a regression has cost.under and cost.over")
+        if self.model.task == "regression" and self.guards.confidence:
+            raise ValueError("guards.confidence is for classes; a regression has guards.widest")
+        if self.model.task != "regression" and (self.guards.plausible or self.guards.widest):
+            raise ValueError("guards.plausible and guards.widest are for a regression; classes have guards.confidence")
         return self

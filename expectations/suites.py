@@ -81,6 +81,14 @@ def quality_suite(spec: ReleaseSpec, _metrics: list[str]) -> list[Expectation]:
     return [metric("improvement_over_baseline", low=0), *spec.expectations.quality]
 
 
+def guards_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
+    """No guard surely exceeds its budget, and coverage surely falls short nowhere."""
+    fixed = [metric(f"over_budget:{name}", high=0) for name in type(spec.guards.budgets).model_fields]
+    short = [metric("coverage_shortfall", high=0)] if "coverage_shortfall" in metrics else []
+    groups = [metric(m, high=0, severity="warning") for m in metrics if m.startswith("coverage_shortfall:")]
+    return [*fixed, *short, *groups, *spec.expectations.guards]
+
+
 def latency_suite(spec: ReleaseSpec, _metrics: list[str]) -> list[Expectation]:
     """The declared gates; without any, a mean of 100 ms and at most 5 % over 200 ms."""
     slow = {"column": "latency_ms", "max_value": SLOW_MS, "mostly": FAST_SHARE}
@@ -113,7 +121,9 @@ def compression_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation
 SUITES: dict[str, Callable[[ReleaseSpec, list[str]], list[Expectation]]] = {
     "data": data_suite,
     "conversion": conversion_suite,
+    "package": conversion_suite,
     "quality": quality_suite,
+    "guards": guards_suite,
     "latency": latency_suite,
     "comparison": comparison_suite,
     "compression": compression_suite,

@@ -12,10 +12,11 @@ from prefect.artifacts import create_markdown_artifact
 from expectations.verdicts import Finding, Outcome, worst
 from tasks import compare, compress, data_checks, latency, quality, steps
 from tasks.check import Check, Subject
+from tasks.guards import evidence as guards
 from tasks.job import open_job
 
 # One after the other, so that latency is undisturbed; all are asked, so that all reasons are told at once.
-QUALIFICATION = (quality.CHECK, latency.CHECK, compare.CHECK)
+QUALIFICATION = (quality.CHECK, guards.CHECK, latency.CHECK, compare.CHECK)
 
 PROGRESS = logging.getLogger("seatrial.progress")
 
@@ -49,6 +50,10 @@ def release(spec: str, store: str, as_of: str) -> dict[str, Any]:
     if _goes_on(findings):
         findings += _ask(compress.CHECK, subject, references)
         subject, findings = _simplest(subject, references, findings)
+    if _goes_on(findings):
+        subject = replace(subject, packed=steps.guard_package(subject))
+        references["package"] = subject.packed["proof"]
+        findings += _judge(subject, references["package"])
     if _goes_on(findings):
         findings += [finding for check in QUALIFICATION for finding in _ask(check, subject, references)]
     blobs = {**manifest["blobs"], **subject.trained, **subject.packed.get("blobs", {})}

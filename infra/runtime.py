@@ -41,7 +41,7 @@ def open_session(graph: bytes) -> Any:
         raise CannotAsk(f"onnxruntime {onnxruntime.__version__} gives wrong labels for trees; install 1.28 or later.")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # What goes wrong is raised; it need not be printed too.
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
@@ -52,6 +52,7 @@ class Scorer:
         self._session = open_session(graph)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.signature: dict[str, Any] = json.loads(metadata[SIGNATURE_KEY])
+        self.outputs = [output.name for output in self._session.get_outputs()]
 
     def feed(self, frame: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
         """The graph's inputs from a frame. Raises CannotAsk naming every missing column."""
@@ -67,17 +68,21 @@ class Scorer:
 
     def answers(self, frame: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
         """Every output by its name."""
-        names = [output.name for output in self._session.get_outputs()]
-        return dict(zip(names, self.run(self.feed(frame)), strict=True))
+        return dict(zip(self.outputs, self.run(self.feed(frame)), strict=True))
 
     def score(self, frame: pd.DataFrame) -> Predictions:
         """Predictions for every row."""
-        outputs = self.run(self.feed(frame))
-        classes = tuple(self.signature["classes"])
+        return self.predictions(self.answers(frame))
+
+    def predictions(self, answer: dict[str, npt.NDArray[Any]]) -> Predictions:
+        """The prediction in an answer: of a package by name, of a bare graph by position."""
+        classes, bare = tuple(self.signature["classes"]), list(answer.values())
+        said = answer.get("prediction", bare[0]).reshape(-1)
         if not classes:
-            return Predictions(outputs[0].reshape(-1).astype(np.float64))
-        probabilities = outputs[1].astype(np.float64) if len(outputs) > 1 and outputs[1].ndim == 2 else None
-        return Predictions(label_text(outputs[0].reshape(-1)), probabilities, classes)
+            return Predictions(said.astype(np.float64))
+        second = bare[1] if "prediction" not in answer and len(bare) > 1 else answer.get("probabilities")
+        probabilities = second.astype(np.float64) if second is not None and second.ndim == 2 else None
+        return Predictions(label_text(said), probabilities, classes)
 
 
 def joined_predictions(parts: Sequence[Predictions]) -> Predictions:

@@ -45,7 +45,7 @@ class Subject:
 
     def score(self, rows: pd.DataFrame) -> Predictions:
         """What the package says of snapshot rows."""
-        return self.scorer().score(self.job.features(rows))
+        return self.scorer().score(rows)
 
     def champion(self) -> Release | None:
         """The release that serves now, if any."""

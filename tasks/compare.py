@@ -34,7 +34,7 @@ def measure(subject: Subject) -> Evidence:
     test = subject.part(TEST)
     price = price_of(job.spec.cost, job.file.root, job.features(test))
     scored = [
-        score_records(job.target(test), scorer.score(job.features(test)), price, job.positive)
+        score_records(job.target(test), scorer.score(test), price, job.positive)
         for scorer in (open_package(job.store(), serving.package_digest), subject.scorer())
     ]
     metric = job.spec.comparison.metric or _default_metric(scored)

@@ -30,7 +30,9 @@ STEPS = {
     "data": ("Data", "Is this data what the model was made for?"),
     "conversion": ("Conversion", "Is the exported model the model that was trained?"),
     "compression": ("Compression", "Is there a simpler model that is good enough, and what does a prediction cost?"),
+    "package": ("Package", "Is the file with its guards inside still the model that was trained?"),
     "quality": ("Quality", "How good is the package, on records that training never saw?"),
+    "guards": ("Guards", "What does the package refuse, does it keep what it promises, and what does it cost?"),
     "latency": ("Latency", "How long does one answer take?"),
     "comparison": ("Comparison", "Is the challenger better than the champion, on the same records?"),
 }

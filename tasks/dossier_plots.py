@@ -59,6 +59,7 @@ def build_plots(evidence: Evidence, spec: Mapping[str, Any]) -> list[Plot]:
     painters: dict[str, Callable[[], Plot | None]] = {
         "data": lambda: _drift(evidence.metrics),
         "conversion": lambda: _conversion(evidence.records),
+        "package": lambda: _conversion(evidence.records),
         "latency": lambda: _latency(evidence.records),
         "comparison": lambda: _comparison(evidence, spec),
         "compression": lambda: _frontier(evidence),

@@ -19,23 +19,31 @@ BUDGET_SECONDS = 8.0
 
 def measure(subject: Subject) -> Evidence:
     """Measured once per release and kept: times are no function of their inputs."""
-    return measure_latency(subject.candidate(), subject.scorer(), subject.job.features(subject.part(TEST)))
+    test, scorer = subject.part(TEST), subject.scorer()
+    features = subject.job.features(test)
+    more = [item["column"] for item in scorer.signature["inputs"] if item["column"] not in features.columns]
+    return measure_latency(subject.candidate(), scorer, features, test[more])
 
 
 CHECK = Check("latency", measure, on_package)
 
 
-def measure_latency(estimator: Any, scorer: Scorer, frame: pd.DataFrame) -> Evidence:
+def measure_latency(estimator: Any, scorer: Scorer, frame: pd.DataFrame, more: pd.DataFrame | None = None) -> Evidence:
     """One record and a batch, after a warm-up, both arms in turn in the same minute; milliseconds.
 
-    The package is measured on what a server does per request: columns to arrays, and the graph.
+    The package is measured on what a server does per request: columns to arrays, and the graph. `more` are columns
+    that a caller sends and the estimator does not take.
     """
     if not len(frame):
         return Evidence("latency", metric_rows([]), pd.DataFrame({"latency_ms": [], "sklearn_latency_ms": []}))
+    trained: Callable[..., Any] = estimator.predict
+    if more is not None and len(more.columns):
+        columns, frame = list(frame.columns), pd.concat([frame, more], axis=1)
+        trained = lambda rows: estimator.predict(rows[columns])  # noqa: E731
     singles = [frame.iloc[[at % len(frame)]] for at in range(CALLS)]
-    records = _in_turn(scorer.score, estimator.predict, singles, ENOUGH)
+    records = _in_turn(scorer.score, trained, singles, ENOUGH)
     batch = pd.concat([frame] * (BATCH // len(frame) + 1), ignore_index=True).head(BATCH)
-    batches = _in_turn(scorer.score, estimator.predict, [batch] * BATCH_CALLS, 3)
+    batches = _in_turn(scorer.score, trained, [batch] * BATCH_CALLS, 3)
     return Evidence("latency", metric_rows(_summary(records, batches)), records, {"batch_rows": BATCH, "threads": 1})
 
 

@@ -28,9 +28,10 @@ from tasks import access as access_step
 from tasks import convert, dossier, package, record, snapshot, train
 from tasks.check import Check, Subject
 from tasks.conversion.trials import try_out
+from tasks.guards import step
 from tasks.job import Job, Manifest
 
-VERSION = 4  # Raised when a step's answer changes; finished steps of older versions are not taken.
+VERSION = 5  # Raised when a step's answer changes; finished steps of older versions are not taken.
 PROGRESS = logging.getLogger("seatrial.progress")
 
 
@@ -142,6 +143,14 @@ def convert_and_package(subject: Subject) -> dict[str, Any]:
         return {**packed, "blobs": {**packed["blobs"], "package": packed["package"]}}
 
     return once(store, home(), "convert", _inputs(job, candidate=subject.trained["candidate"]), build)
+
+
+@task(name="guard", **AGAIN)
+def guard_package(subject: Subject) -> dict[str, Any]:
+    """The package, and the proof that it is still the candidate: the proven graph inside its guards."""
+    job = subject.job
+    inputs = _inputs(job, package=subject.packed["package"], data=subject.manifest["content_digest"])
+    return once(job.store(), home(), "guard", inputs, lambda: step.guard(subject))
 
 
 @task(name="dossier", **AGAIN)

@@ -37,6 +37,8 @@ FULL = {
     "quality": evidence(
         "quality", [("rmse", 1.5, 1.0, 2.0, 3, 9)], actual=[1.0, 2.0], predicted=[1.5, NAN], error=[0.5, NAN]
     ),
+    "package": evidence("package", [("max_difference", 0.0, NAN, NAN, 3, 1)]),
+    "guards": evidence("guards", [("rejected", 0.02, 0.01, 0.03, 3, 1)]),
     "latency": evidence(
         "latency", [("p50_ms", 0.1, NAN, NAN, 2, 1)], latency_ms=[0.1, 0.2], sklearn_latency_ms=[1.0, 2.0]
     ),

@@ -1,0 +1,87 @@
+"""The step that makes a package of a proven core: guards around it, the proof of the whole, its golden records."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from expectations.errors import CannotAsk
+from expectations.records import Evidence, canonical_json
+from infra.evidence_store import get_evidence, put_evidence
+from infra.packages import golden_records, keep_package, replay
+from infra.runtime import Scorer
+from tasks.check import CALIBRATION, TRAIN, Subject
+from tasks.conversion.trials import Trials, try_out
+from tasks.guards.build import NEVER_SEEN, Rows, build_guards
+from tasks.guards.graph import Core
+from tasks.guards.proof import as_sent, complete, measure_package
+from tasks.package import golden_positions, with_golden
+
+
+def guard(subject: Subject) -> dict[str, Any]:
+    """`packed` with the guarded graph as its `graph`, the bare one as its `core`, what was chosen as `guards`, and the
+    evidence that the whole is still the estimator as `proof`.
+
+    Raises CannotAsk where `guards.group` is no column.
+    """
+    job, store, packed = subject.job, subject.job.store(), subject.packed
+    bare = store.get_blob(packed["blobs"]["graph"])
+    core = Core(bare, Scorer(bare).signature, hasattr(subject.candidate(), "predict_proba"))
+    train, calibration = (_rows(subject, part) for part in (TRAIN, CALIBRATION))
+    _check_group(job.spec.guards.group, train.frame)
+    graph, chosen = build_guards(core, train, calibration, job.spec.guards, (), job.release)
+    trials = complete(_trials(subject), subject.data(), Scorer(graph).signature)
+    evidence, golden = prove(graph, trials, job.tier.parity_tolerance)
+    package, blobs = keep_package(store, graph, golden)
+    kept = {**blobs, "core": packed["blobs"]["graph"]}
+    return {**packed, "blobs": kept, "package": package, "guards": chosen, "proof": put_evidence(store, evidence)}
+
+
+def prove(graph: bytes, trials: Trials, tolerance: float) -> tuple[Evidence, dict[str, Any]]:
+    """(evidence, golden records): the file beside the estimator, and whether it answers twice alike."""
+    scorer = Scorer(graph)
+    trials = as_sent(scorer, trials)
+    evidence = measure_package(scorer, trials, tolerance)
+    golden = guarded_golden(scorer, trials, evidence)
+    # As whoever loads the package will: from the records' JSON, in a session of their own.
+    again = replay(Scorer(graph), json.loads(canonical_json(golden)))
+    return with_golden(evidence, len(again), len(golden["outputs"]["prediction"])), golden
+
+
+def _trials(subject: Subject) -> Trials:
+    """What the conversion was tried on, each row in the family where the conversion put it."""
+    conversion = get_evidence(subject.job.store(), subject.packed["evidence"])
+    trials = try_out(subject.candidate(), subject.job.features(subject.data()))
+    return replace(trials, family=conversion.records["family"].to_numpy(dtype=object))
+
+
+def _rows(subject: Subject, part: int) -> Rows:
+    rows = subject.part(part)
+    return Rows(rows, subject.job.target(rows))
+
+
+def _check_group(group: str | None, rows: pd.DataFrame) -> None:
+    if group is not None and group not in rows.columns:
+        raise CannotAsk(f"guards.group: no column {group}; there are {', '.join(rows.columns)}.")
+
+
+def guarded_golden(scorer: Scorer, trials: Trials, evidence: Evidence) -> dict[str, Any]:
+    """Golden records of every output: rows that the guards refuse first, then the conversion's choice."""
+    sent = {item["column"]: item["type"] for item in scorer.signature["inputs"]}
+    frame = trials.rows[list(sent)]
+    chosen = frame.iloc[golden_positions(trials, evidence)]
+    return golden_records(scorer, pd.concat([planted(frame.head(1), sent), chosen], ignore_index=True))
+
+
+def planted(row: pd.DataFrame, sent: Mapping[str, str]) -> pd.DataFrame:
+    """A row with every number missing, one with every number far away, one with every text unknown."""
+    if not len(row):
+        return row
+    numbers = [name for name, kind in sent.items() if kind != "string"]
+    texts = [name for name, kind in sent.items() if kind == "string"]
+    plain = row.astype(dict.fromkeys(numbers, np.float64))
+    missing, far = (plain.assign(**dict.fromkeys(numbers, value)) for value in (np.nan, 1e12))
+    return pd.concat([missing, far, plain.assign(**dict.fromkeys(texts, NEVER_SEEN))], ignore_index=True)
