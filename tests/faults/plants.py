@@ -199,11 +199,15 @@ DEFECTS = [
     Defect(
         "what the client raises is passed on",
         (
-            "away for 30 s: the server stands still, SeaweedFS",
             "away for 30 s: the server is killed, SeaweedFS",
-            *of_server("half a body", "a flipped byte", "a lost answer", "a late answer"),
+            *of_server("a flipped byte", "a lost answer", "a late answer"),
         ),
         lambda: {"infra.s3_store.asking": untold},
+    ),
+    Defect(
+        "nothing is asked twice, and what the client raises is passed on",
+        ("away for 30 s: the server stands still, SeaweedFS", *of_server("half a body")),
+        lambda: {"infra.s3_store.asking": untold, "infra.s3_store.CUT": (), "infra.s3_place.ATTEMPTS": 1},
     ),
     Defect(
         "every answer to a write is taken for a yes",
