@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger bench-scoring faults
+.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger bench-scoring faults bench-conversion
 
 demo: .venv/ready
 	$(BIN)/python examples/demo.py
@@ -41,6 +41,9 @@ bench-ledger: .venv/ready
 
 bench-scoring: .venv/ready
 	$(BIN)/python -m benchmarks.bench_scoring
+
+bench-conversion: .venv/ready
+	$(BIN)/python -m benchmarks.bench_conversion
 
 # The lock is complete, so nothing is resolved anew.
 .venv/ready: pyproject.toml requirements.lock

@@ -89,7 +89,8 @@ def check(spec: Path, as_of: datetime | None, json_: bool) -> None:
     try:
         facts = check_convertible(file, moment).facts
     except CannotConvert as error:
-        answer(json_, {"access": rows, "convertible": False, "reason": str(error)}, f"✗ {error}")
+        refused = {"access": rows, "convertible": False, "reasons": list(error.problems)}
+        answer(json_, refused, "\n".join(f"✗ {problem}" for problem in error.problems))
         sys.exit(NO)
     said = f"✓ the candidate converts ({facts['attempt']}, {facts['onnx_bytes']:,} bytes on a sample)"
     result = {"spec": file.spec.model_dump(mode="json"), "access": rows, "convertible": True, "conversion": dict(facts)}

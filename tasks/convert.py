@@ -13,6 +13,7 @@ from expectations.errors import CannotAsk
 from expectations.records import Evidence, metric_rows
 from infra.runtime import Predictions, Scorer
 from tasks.conversion.export import ATTEMPTS, OPSETS, export, preprocessing_differs
+from tasks.conversion.refusals import reason_of, refusals
 from tasks.conversion.trials import Trials, try_out
 
 # What must be the trained model's answer wherever it stands; extremes that no training saw only warn.
@@ -32,7 +33,7 @@ class Attempt:
 
 
 class CannotConvert(CannotAsk):
-    """No attempt gave a graph: a no, with its reasons."""
+    """No attempt gave a graph: a no; each problem says what, why and what to use instead."""
 
 
 def convert(
@@ -44,9 +45,13 @@ def convert(
     Tries several precisions. Of those within `tolerance` the first is taken, which is double, unless another is
     much faster; where none is, the nearest. Raises CannotConvert where none converts, with the reason.
     """
+    told = refusals(estimator)
+    if told:
+        raise CannotConvert(*told)
     trials = trials or try_out(estimator, frame)
     found: list[Attempt] = []
     reasons: list[str] = []
+    why: list[str] = []
     for precision in ATTEMPTS:
         try:
             graph = export(estimator, frame, name, precision)
@@ -54,10 +59,11 @@ def convert(
             evidence = measure_parity(trials, scorer.score(trials.rows), tolerance)
         except Exception as error:  # noqa: BLE001  The converter raises anything, megabytes of it.
             reasons.append(f"{precision}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            why.append(reason_of(error, estimator))
             continue
         found.append(Attempt(precision, graph, evidence, _cpu_ms(scorer, frame)))
     if not found:
-        raise CannotConvert(f"{type(estimator).__name__} cannot be converted to ONNX. Tried: " + "; ".join(reasons))
+        raise CannotConvert(*dict.fromkeys(why))
     best = _chosen(found, tolerance)
     evidence = _without_rounding(estimator, frame, name, trials, best, tolerance)
     tried = {one.precision: {"cpu_ms": one.cpu_ms, "bytes": len(one.graph), **_told(one)} for one in found}
@@ -66,7 +72,7 @@ def convert(
 
 
 def _chosen(found: list[Attempt], tolerance: float) -> Attempt:
-    near = [one for one in found if furthest(one.evidence) <= (0, tolerance)]
+    near = [one for one in found if is_near(one.evidence, tolerance)]
     if not near:
         return min(found, key=lambda one: furthest(one.evidence))
     fastest = min(near, key=lambda one: one.cpu_ms)
@@ -75,8 +81,13 @@ def _chosen(found: list[Attempt], tolerance: float) -> Attempt:
     return fastest if fastest.cpu_ms * CLEARLY_FASTER < near[0].cpu_ms and saved > WORTH_MS else near[0]
 
 
+def is_near(evidence: Evidence, tolerance: float) -> bool:
+    """No label differs, and no number by more than `tolerance`, of what is judged."""
+    return furthest(evidence) <= (0, tolerance)
+
+
 def furthest(evidence: Evidence) -> tuple[float, float]:
-    """(mismatches, greatest difference) in the snapshot and on the trials that are judged."""
+    """How many labels differ, and the largest difference of numbers, of what is judged."""
     values = evidence.metrics.set_index("metric")["value"]
     far = [values.get(f"{part}max_difference", 0.0) for part in ("", "boundary_")]
     return float(values["label_mismatches"] + values.get("boundary_mismatches", 0.0)), float(max(far))
@@ -160,7 +171,7 @@ def _rows(part: str, records: pd.DataFrame, families: tuple[str, ...]) -> list[R
 def _row_distance(
     trained: Predictions, exported: Predictions, snapshot: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
-    left, right = trained.distance(), exported.distance()
+    left, right = trained.furthest(), exported.furthest()
     if left.shape != right.shape:
         return np.full(len(left), np.inf)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -5,6 +5,7 @@ from parity import values_on
 from sklearn import (
     calibration,
     dummy,
+    ensemble,
     gaussian_process,
     isotonic,
     kernel_ridge,
@@ -16,6 +17,7 @@ from sklearn import (
     neighbors,
     preprocessing,
     svm,
+    tree,
 )
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.gaussian_process import kernels
@@ -45,6 +47,12 @@ def assert_the_same(model, frame=FRAME, held_out=HELD_OUT):
 
 COLUMNS = make_column_transformer((preprocessing.StandardScaler(), ["a", "c"]), (preprocessing.OneHotEncoder(), ["b"]))
 CLASSIFIERS = [
+    ensemble.VotingClassifier([("a", tree.DecisionTreeClassifier(max_depth=2)), ("b", naive_bayes.GaussianNB())]),
+    ensemble.VotingClassifier(
+        [("a", tree.DecisionTreeClassifier(max_depth=3)), ("b", "drop"), ("c", linear_model.LogisticRegression())],
+        voting="soft",
+        weights=[1, 5, 2],
+    ),
     svm.SVC(kernel="poly", degree=2, coef0=1.0),
     svm.SVC(kernel="sigmoid", gamma=0.05),
     svm.SVC(kernel="rbf", break_ties=True),
