@@ -171,7 +171,7 @@ def _rows(part: str, records: pd.DataFrame, families: tuple[str, ...]) -> list[R
 def _row_distance(
     trained: Predictions, exported: Predictions, snapshot: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
-    left, right = trained.furthest(), exported.furthest()
+    left, right = trained.distance(), exported.distance()
     if left.shape != right.shape:
         return np.full(len(left), np.inf)
     with np.errstate(invalid="ignore", over="ignore"):
