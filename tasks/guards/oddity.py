@@ -23,6 +23,12 @@ def learn_oddity(z: Floats, seed: int = 0) -> Oddity | None:
     """From made-safe training rows (n, features). None where there are no combinations, or too few rows to learn."""
     if z.shape[1] < 2 or len(z) < 30:
         return None
+    center, weights, model = fit_oddity(z, seed)
+    return Oddity(center, weights, histogram_trees(model))
+
+
+def fit_oddity(z: Floats, seed: int = 0) -> tuple[Floats, Floats, Any]:
+    """(center, weights, classifier of real and exchanged rows): what the trees and residuals of `Oddity` come from."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     rng = np.random.default_rng(seed)
@@ -37,7 +43,7 @@ def learn_oddity(z: Floats, seed: int = 0) -> Oddity | None:
     is_odd = np.repeat([0, 1], [len(real), len(rows) - len(real)])
     with threadpool_limits(1):
         model.fit(given, is_odd, sample_weight=np.where(is_odd == 0, float(len(odd)), 1.0))
-    return Oddity(center, weights, histogram_trees(model))
+    return center, weights, model
 
 
 def exchanged(rows: Floats, pool: Floats, count: int | None, rng: np.random.Generator) -> Floats:
