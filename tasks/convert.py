@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from expectations.errors import CannotAsk
 from expectations.records import Evidence, metric_rows
@@ -45,7 +47,7 @@ def convert(
     Tries several precisions. Of those within `tolerance` the first is taken, which is double, unless another is
     much faster; where none is, the nearest. Raises CannotConvert where none converts, with the reason.
     """
-    told = refusals(estimator)
+    told = refusals(estimator) or _untrained(estimator)
     if told:
         raise CannotConvert(*told)
     trials = trials or try_out(estimator, frame)
@@ -69,6 +71,17 @@ def convert(
     tried = {one.precision: {"cpu_ms": one.cpu_ms, "bytes": len(one.graph), **_told(one)} for one in found}
     facts = {**trials.facts, "attempt": best.precision, "attempts": tried, "onnx_bytes": len(best.graph)}
     return best.graph, replace(evidence, facts={**facts, "opsets": OPSETS, "refused": reasons})
+
+
+def _untrained(estimator: Any) -> list[str]:
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        kind = type(estimator).__name__
+        return [
+            f"The candidate is a {kind} that was never trained. Instead: end with `return model.fit(features, target)`."
+        ]
+    return []
 
 
 def _chosen(found: list[Attempt], tolerance: float) -> Attempt:

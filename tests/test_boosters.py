@@ -9,6 +9,7 @@ from test_trees import distance, table, target
 
 from expectations.errors import CannotAsk
 from infra.candidates import open_skops
+from tasks.conversion.trials import boundary_rows
 from tasks.convert import CannotConvert, convert
 
 lightgbm, xgboost = pytest.importorskip("lightgbm"), pytest.importorskip("xgboost")
@@ -166,3 +167,32 @@ def test_a_sparse_matrix_in_front_is_read_as_the_booster_reads_it(kind):
     assert model[0].sparse_output_
     evidence = convert(model, frame.assign(a=frame["a"].clip(0)), "m", 0.0)[1]
     assert float(evidence.metrics.set_index("metric").loc["max_difference", "value"]) == 0
+    # The gaps of the sparse matrix lead where the booster goes with them: else nodes would seem out of reach.
+    assert evidence.facts["thresholds_never_reached"] == 0
+
+
+LIGHT_MODELS = [
+    lightgbm.LGBMRegressor(**LIGHT),
+    lightgbm.LGBMRegressor(**LIGHT, boosting_type="dart"),
+    lightgbm.LGBMClassifier(**LIGHT),
+]
+EXTREME_MODELS = [
+    xgboost.XGBRegressor(**EXTREME),
+    xgboost.XGBRFRegressor(n_estimators=10),
+    xgboost.XGBClassifier(**EXTREME),
+]
+
+
+@pytest.mark.parametrize("model", [*LIGHT_MODELS, *EXTREME_MODELS], ids=lambda model: type(model).__name__)
+def test_the_rows_beside_a_threshold_of_a_booster_fall_into_different_leaves(model):
+    frame = table()
+    y = target(frame, 3) if hasattr(model, "predict_proba") else share(frame)
+    rows, facts = boundary_rows(model.fit(frame, y), frame)
+    leaves = model.predict(rows, pred_leaf=True) if hasattr(model, "booster_") else model.apply(rows)
+    sides = np.asarray(leaves).reshape(len(rows) // 4, 4, -1)
+    assert facts["thresholds_tried"] == len(sides) > 50
+    assert facts["thresholds_tried"] >= 0.9 * facts["thresholds"]
+    assert facts["thresholds_never_reached"] == 0
+    assert (sides[:, 0] != sides[:, 3]).any(axis=1).all()
+    evidence = convert(model, frame, "m", 1e-5)[1]
+    assert float(evidence.metrics.set_index("metric").loc["boundary_mismatches", "value"]) == 0

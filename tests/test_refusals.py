@@ -66,3 +66,9 @@ def test_a_failure_of_megabytes_is_told_in_a_line():
 def test_an_estimator_that_holds_itself_twice_is_walked_once():
     inner = LogisticRegression()
     assert [type(one) for one in estimators_inside(make_pipeline(inner, inner))].count(LogisticRegression) == 1
+
+
+def test_a_candidate_that_was_never_trained_is_told_what_to_return():
+    frame = pd.DataFrame({"a": np.linspace(0, 1, 40)})
+    with pytest.raises(CannotConvert, match=r"Pipeline that was never trained\. Instead: end with `return model\.fit"):
+        convert(make_pipeline(StandardScaler(), Ridge()), frame, "m", 1e-5)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import ensemble, tree
 
-from tasks.conversion.thresholds import thresholds_of
+from tasks.conversion.reach import has_threshold, trees_within
 from tasks.convert import CannotConvert, convert
 
 ROWS = 300
@@ -35,6 +35,19 @@ def table(missing=True):
 def target(frame, classes=0):
     score = frame["a"] + frame["c"].fillna(2) + (frame["b"] > 5e7) + np.random.default_rng(1).normal(size=len(frame))
     return pd.qcut(score, classes, labels=False) if classes else score
+
+
+def thresholds_of(model):
+    """Sorted unique thresholds by the position of the column; {} without trees."""
+    categorical = getattr(model, "is_categorical_", None)
+    # Histogram gradient boosting moves its categories to the front.
+    order = None if categorical is None else np.argsort(~categorical, kind="stable")
+    asked: dict[int, list[float]] = {}
+    for one, _ in trees_within(model):
+        for node in np.flatnonzero(has_threshold(one)):
+            feature = one.feature[node] if order is None else order[one.feature[node]]
+            asked.setdefault(int(feature), []).append(one.threshold[node])
+    return {feature: np.unique(values) for feature, values in asked.items()}
 
 
 def boundary_rows(model, frame):

@@ -1,6 +1,8 @@
 """A conversion is proven on the rows where luck would hide what is wrong."""
 
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -87,6 +89,14 @@ def test_a_feature_that_several_columns_make_is_not_placed():
     assert list(channels([mixed, Sum()], frame)) == [1]
 
 
+def test_a_column_that_is_missing_in_the_first_row_is_placed():
+    frame = table()[["size", "rooms"]].assign(age=[np.nan, 1.0, 2.5] * 100)
+    fitted = RandomForestRegressor(3, max_depth=4, random_state=0).fit(frame, frame["size"] * frame["age"].fillna(9))
+    assert list(channels([], frame)) == [0, 1, 2]
+    facts = boundary_rows(fitted, frame)[1]
+    assert facts["thresholds_tried"] == facts["thresholds"] > 0
+
+
 def test_missing_values_texts_and_extremes_are_tried_where_there_are_any():
     frame = table().assign(age=[np.nan, 1.0] * 150)
     made, facts = trial_rows(LogisticRegression(), frame)
@@ -127,13 +137,23 @@ def rounded_up(tree):
 
 
 def strictly_below(tree):
-    """`<` for `<=`: only a value on the threshold tells."""
-    return replace(tree, mode=np.full_like(tree.mode, tree_ensemble.LESS))
+    """`<` for `<=`, or the other way: only a value on the threshold tells."""
+    strict = tree.mode == tree_ensemble.LESS
+    return replace(tree, mode=np.where(strict, tree_ensemble.LESS_OR_EQUAL, tree_ensemble.LESS))
+
+
+def boosters():
+    """One of each that is installed: they are an extra."""
+    kinds = {"lightgbm": ("LGBMRegressor", {"verbose": -1}), "xgboost": ("XGBRegressor", {})}
+    found = [name for name in kinds if find_spec(name)]
+    return [getattr(import_module(name), kinds[name][0])(n_estimators=20, **kinds[name][1]) for name in found]
 
 
 @pytest.mark.parametrize("fault", [swapped_leaves, rounded_up, strictly_below])
 @pytest.mark.parametrize(
-    "model", [RandomForestRegressor(20, random_state=0), GradientBoostingRegressor(n_estimators=20)]
+    "model",
+    [RandomForestRegressor(20, random_state=0), GradientBoostingRegressor(n_estimators=20), *boosters()],
+    ids=lambda model: type(model).__name__,
 )
 def test_a_fault_in_the_converter_is_seen(monkeypatch, fault, model):
     frame = table()

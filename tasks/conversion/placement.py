@@ -113,7 +113,9 @@ def _moved(block: Block, column: str) -> list[int]:
     rows = _repeated(block.frame, 4)
     rows[column] = np.quantile(block.frame[column].dropna().astype(np.float64), [0.0, 0.3, 0.7, 1.0])
     out = dense(block.transform(rows)).astype(np.float64)
-    return [int(at) for at in np.flatnonzero((out != out[:1]).any(axis=0))]
+    # A NaN that stays one did not move.
+    same = (out == out[:1]) | (np.isnan(out) & np.isnan(out[:1]))
+    return [int(at) for at in np.flatnonzero(~same.all(axis=0))]
 
 
 def features(ways: Sequence[Channel]) -> Callable[[Floats], Floats]:

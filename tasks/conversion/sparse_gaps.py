@@ -33,3 +33,8 @@ def with_gaps(steps: list[Any]) -> list[Any]:
         sparse = bool(getattr(step, "sparse_output_", getattr(step, "sparse_output", sparse)))
         found.append(step)
     return found
+
+
+def gaps_are_missing(steps: list[Any]) -> bool:
+    """Whether the last of the fitted steps is an XGBoost model that is given a sparse matrix."""
+    return any(isinstance(step, ZerosAreMissing) for step in with_gaps(steps)[-2:-1])
