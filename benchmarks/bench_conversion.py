@@ -64,7 +64,7 @@ def main() -> None:
         if row.ours != CLEAN:
             print(f"  {row.key}: {row.ours}. {row.reason}")
     write_tables(rows)
-    goals = {"classifier": ">= 42 of 43", "regressor": ">= 53 of 55"}
+    goals = {"classifier": ">= 42 of 44", "regressor": ">= 53 of 55"}
     claims: list[Claim] = []
     for kind, goal in goals.items():
         claims += [
