@@ -1,10 +1,12 @@
 """The release spec: what a team writes for one model."""
 
+import difflib
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
 
 Task = Literal["regression", "binary", "multiclass"]
 Role = Literal["protected", "actor_controlled", "lookup", "sensitive"]
@@ -97,6 +99,31 @@ class Join(Part):
     max_age_days: float | None = Field(default=None, gt=0)
 
 
+class Lookup(Part):
+    """Numbers of another source, one row for each key, frozen inside the package: a caller sends the key alone."""
+
+    source: str
+    key: str = Field(description="A text column, in the rows and in the source")
+    columns: tuple[str, ...] = Field(min_length=1, description="Number columns of the source")
+    default: dict[str, FiniteFloat] = Field(
+        default_factory=dict, description="What an unknown key gets, by column; a column that is not named is missing"
+    )
+
+    @model_validator(mode="after")
+    def _defaults_are_columns(self) -> Self:
+        if len(set(self.columns)) < len(self.columns) or self.key in self.columns:
+            raise ValueError(f"key and columns are each named once, found {self.key}, {', '.join(self.columns)}")
+        for name in self.default:
+            if name not in self.columns:
+                raise ValueError(f"default names the column {name!r};{_nearest(name, self.columns)}")
+        return self
+
+
+def _nearest(name: str, there: Iterable[str]) -> str:
+    found = difflib.get_close_matches(name, there, n=1)
+    return f" the nearest is {found[0]!r}" if found else f" there are {', '.join(there)}"
+
+
 class Split(Part):
     """Which rows training never sees: by a hash of the row (equal rows fall on one side), or the latest in time.
 
@@ -124,6 +151,7 @@ class Data(Part):
     sources: dict[str, Source] = Field(min_length=1)
     target: str
     joins: tuple[Join, ...] = ()
+    lookups: tuple[Lookup, ...] = Field(default=(), description="Tables frozen inside the package")
     ignore: tuple[str, ...] = Field(default=(), description="Columns that are no features")
     roles: dict[str, tuple[Role, ...]] = Field(default_factory=dict, description="Roles of columns")
     as_of: datetime | None = Field(default=None, description="Data known after this moment is not taken; default: now")
@@ -139,6 +167,28 @@ class Data(Part):
         if self.split.by == "time" and self.rows.event_time is None:
             raise ValueError("split by time needs event_time in the first source")
         return self
+
+    @model_validator(mode="after")
+    def _lookups_are_tables_of_their_own(self) -> Self:
+        for lookup in self.lookups:
+            if lookup.source not in self.sources:
+                raise ValueError(f"lookup names the source {lookup.source!r};{_nearest(lookup.source, self.sources)}")
+        others = [next(iter(self.sources)), *(join.source for join in self.joins)]
+        held = [*others, *(lookup.source for lookup in self.lookups)]
+        if self.lookups and len(set(held)) < len(held):
+            raise ValueError(f"a lookup's source has no other part, found {', '.join(held)}")
+        found = [*(column for lookup in self.lookups for column in lookup.columns), self.target]
+        if len(set(found)) < len(found):
+            raise ValueError(f"looked-up columns are new ones, and not the target; found {', '.join(found)}")
+        for lookup in self.lookups:
+            if lookup.key in found:
+                raise ValueError(f"the lookup's key {lookup.key!r} is no column that a caller sends")
+        return self
+
+    @property
+    def looked_up(self) -> tuple[str, ...]:
+        """The columns that no caller sends."""
+        return tuple(column for lookup in self.lookups for column in lookup.columns)
 
     @property
     def rows(self) -> Source:
@@ -304,6 +354,8 @@ class ReleaseSpec(Part):
             raise ValueError("model.positive is missing: a binary model names the label that counts as positive")
         if self.model.task != "binary" and self.model.positive is not None:
             raise ValueError(f"model.positive is for binary models; this one is {self.model.task}")
+        if self.guards.group in self.data.looked_up:
+            raise ValueError(f"guards.group: {self.guards.group} is looked up, and no input of the package")
         if self.model.task == "regression" and self.cost.matrix:
             raise ValueError("cost.matrix is for classes; a regression has cost.under and cost.over")
         if self.model.task == "regression" and self.guards.confidence:

@@ -73,6 +73,8 @@ def conversion_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]
         metric("max_difference", high=tolerance),
         *(one for one in tried if one.kwargs["metric"] in metrics),
         metric("golden_mismatches", high=0),
+        # Of a package with frozen tables: every key's numbers, and that an unknown key is said to be one.
+        *([metric("lookup_mismatches", high=0)] if "lookup_mismatches" in metrics else []),
     ]
 
 

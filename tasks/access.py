@@ -37,9 +37,11 @@ def required_columns(data: Data, name: str) -> set[str]:
     source = data.sources[name]
     needed = {source.event_time} if source.event_time else set()
     keys = {key for join in data.joins for key in join.on if source is data.rows or join.source == name}
+    keys |= {column for lookup in data.lookups if lookup.source == name for column in (lookup.key, *lookup.columns)}
     if source is data.rows:
         needed |= {data.target} | ({data.split.group} if data.split.group else set())
-        needed |= set() if data.joins else {*data.roles, *data.ignore}
+        sent = {*data.roles, *data.ignore, *(lookup.key for lookup in data.lookups)} - {*data.looked_up}
+        needed |= set() if data.joins else sent
     return needed | keys
 
 

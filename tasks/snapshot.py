@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,20 +20,23 @@ from expectations.records import digest_of
 from expectations.spec import Data, Join, Source
 from infra.sources import BATCH_ROWS, RunFunction, naive_utc, normalised, read_batches, redacted
 from tasks.content_digest import ContentDigest
+from tasks.lookups import checked_table, join_lookup, keep_lookup
 from tasks.split import PARTS, Sides
 from tasks.verbatim import needs_no_change
 
 
 def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_function: RunFunction) -> dict[str, Any]:
-    """Writes `out/data.parquet` and `out/split.bin` (int8 per row, see `tasks.split`), and returns the manifest.
+    """Writes `out/data.parquet`, `out/split.bin` (int8 per row, see `tasks.split`) and each lookup's frozen table
+    (`out/lookup-0.parquet` and so on), and returns the manifest.
 
-    Only joined tables are held in memory; the first source is streamed. A Parquet file that needs no change is copied
-    as it is. No rows is allowed: a gate says no later.
+    Only joined and looked-up tables are held in memory; the first source is streamed. A Parquet file that needs no
+    change is copied as it is. No rows is allowed: a gate says no later.
     """
     told: dict[str, dict[str, Any]] = {name: _origin(name, source) for name, source in data.sources.items()}
     copied = needs_no_change(data, root, as_of)
     data = _copied(data, root, out / "data.parquet") if copied else data
-    batches = even(_joined(data, root, as_of, run_function, told))
+    tables = _lookups(data, root, as_of, run_function, told)
+    batches = even(_joined(data, root, as_of, run_function, told, tables))
     first = next(batches)
     digest, sides = ContentDigest(), Sides(data)
     with contextlib.nullcontext(_unwritten) if copied else _writing(out / "data.parquet", first.schema) as write:
@@ -45,8 +48,13 @@ def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_funct
         raise CannotAsk(f"{data.rows.path}: its statistics do not tell of its rows. Write the file anew.")
     split = sides.all()
     (out / "split.bin").write_bytes(split.tobytes())
-    for join in data.joins:
-        told[join.source]["coverage"] = told[join.source]["rows_covered"] / len(split) if len(split) else None
+    for source in told.values():
+        if "rows_covered" in source:
+            source["coverage"] = source["rows_covered"] / len(split) if len(split) else None
+    kept = [
+        keep_lookup(lookup, tables[lookup.source], out / f"lookup-{at}.parquet")
+        for at, lookup in enumerate(data.lookups)
+    ]
     return {
         "content_digest": digest.hexdigest(),
         "rows": len(split),
@@ -55,6 +63,7 @@ def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_funct
         "split_digest": digest_of(split.tobytes()),
         "as_of": as_of.isoformat(),
         "sources": list(told.values()),
+        "lookups": kept,
     }
 
 
@@ -92,7 +101,8 @@ def sample_rows(data: Data, root: Path, as_of: datetime, run_function: RunFuncti
     """
     told: dict[str, dict[str, Any]] = {name: _origin(name, source) for name, source in data.sources.items()}
     found: list[pa.Table] = []
-    with contextlib.closing(_joined(data, root, as_of, run_function, told, glimpse=True)) as batches:
+    tables = _lookups(data, root, as_of, run_function, told)
+    with contextlib.closing(_joined(data, root, as_of, run_function, told, tables, glimpse=True)) as batches:
         while sum(table.num_rows for table in found) < n and (batch := next(batches, None)) is not None:
             found.append(batch)
     together = pa.concat_tables(found, promote_options="permissive").slice(0, n)
@@ -147,12 +157,26 @@ def _known(
         yield table
 
 
+def _lookups(
+    data: Data, root: Path, as_of: datetime, run_function: RunFunction, told: dict[str, dict[str, Any]]
+) -> dict[str, pl.DataFrame]:
+    """Each lookup's table by its source."""
+    found: dict[str, pl.DataFrame] = {}
+    for lookup in data.lookups:
+        source = data.sources[lookup.source]
+        known = _known(lookup.source, source, root, as_of, run_function, told[lookup.source])
+        found[lookup.source] = checked_table(lookup, source.event_time, _frame(pa.concat_tables(known)))
+        told[lookup.source]["rows_covered"] = 0
+    return found
+
+
 def _joined(
     data: Data,
     root: Path,
     as_of: datetime,
     run_function: RunFunction,
     told: dict[str, dict[str, Any]],
+    lookups: Mapping[str, pl.DataFrame],
     glimpse: bool = False,
 ) -> Generator[pa.Table, None, None]:
     name = next(iter(data.sources))
@@ -168,6 +192,10 @@ def _joined(
                 rows, tables[join.source], join, str(data.rows.event_time), str(data.sources[join.source].event_time)
             )
             told[join.source]["rows_covered"] += covered
+            batch = joined.to_arrow().cast(_schema_of(joined))
+        for lookup in data.lookups:
+            joined, covered = join_lookup(_frame(batch), lookups[lookup.source], lookup)
+            told[lookup.source]["rows_covered"] += covered
             batch = joined.to_arrow().cast(_schema_of(joined))
         yield batch
 

@@ -30,8 +30,9 @@ from tasks.check import Check, Subject
 from tasks.conversion.trials import try_out
 from tasks.guards import step
 from tasks.job import Job, Manifest
+from tasks.lookups import lookup_blob
 
-VERSION = 5  # Raised when a step's answer changes; finished steps of older versions are not taken.
+VERSION = 6  # Raised when a step's answer changes; finished steps of older versions are not taken.
 PROGRESS = logging.getLogger("seatrial.progress")
 
 
@@ -83,6 +84,8 @@ def take_snapshot(job: Job) -> dict[str, Any]:
             out = Path(folder)
             manifest = snapshot.build_snapshot(job.spec.data, job.file.root, job.as_of, out, workshop.table_reader())
             blobs = {"data": store.put_blob(out / "data.parquet"), "split": store.put_blob(out / "split.bin")}
+            for at, lookup in enumerate(manifest["lookups"]):
+                blobs[lookup_blob(lookup["source"])] = store.put_blob(out / f"lookup-{at}.parquet")
             return {**manifest, "blobs": blobs}
 
     return once(store, home(), "snapshot", _inputs(job), build)

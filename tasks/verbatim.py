@@ -11,12 +11,12 @@ from infra.sources import kind_of, naive_utc
 
 
 def needs_no_change(data: Data, root: Path, as_of: datetime) -> bool:
-    """True where nothing is joined, every row was known at `as_of`, and all columns have the five types already.
+    """True where nothing is joined or looked up, every row was known at `as_of`, and all columns have the five types.
 
     Told by the file's schema and statistics alone; a file that cannot be read says no, and its reader says why.
     """
     source = data.rows
-    if data.joins or source.path is None or not source.path.endswith(".parquet"):
+    if data.joins or data.lookups or source.path is None or not source.path.endswith(".parquet"):
         return False
     try:
         told = pq.read_metadata(root / source.path)

@@ -14,6 +14,7 @@ from tasks.conversion.tree_ensemble import write_trees
 from tasks.guards.layers import (
     Layer,
     label_encoder,
+    split_columns,
     write_answers,
     write_nothing,
     write_numbers,
@@ -53,7 +54,7 @@ def sent_columns(core: Core, plan: Plan) -> dict[str, str]:
     kinds = {name: "string" if kind == "string" else "double" for name, kind in core.kinds.items()}
     sent = {name: kind for name, kind in kinds.items() if name not in plan.looked_up}
     for table in plan.lookups:
-        sent.setdefault(table.on, "string" if isinstance(table.keys[0], str) else "double")
+        sent.setdefault(table.on, "string")
     if plan.group:
         sent.setdefault(plan.group, "string" if plan.group_is_text else "double")
     return sent
@@ -136,14 +137,14 @@ def _write_lookups(w: GuardWriter, plan: Plan, names: Mapping[str, str]) -> tupl
     found: dict[str, str] = {}
     unknown: list[str] = []
     for table in plan.lookups:
-        numbers = [key if isinstance(key, str) else float(key) for key in table.keys]
-        index = label_encoder(w, names[table.on], dict(zip(numbers, range(len(numbers)), strict=True)), len(numbers))
-        cells = np.vstack([table.values, np.full((1, len(table.columns)), np.nan)])
+        place = {key: at for at, key in enumerate(table.keys)}
+        index = label_encoder(w, names[table.on], place, len(place))
+        cells = np.vstack([table.values, table.default])
         rows = w.add("Gather", w.constant(cells), w.add("Squeeze", index, w.constant(np.array([1]))), axis=0)
         for column in table.columns:
             found[column] = f"{w.prefix}looked_up/{column}"
-        w.split(rows, [found[column] for column in table.columns], [1] * len(table.columns))
-        unknown.append(w.add("Equal", index, w.constant(np.array([len(numbers)]))))
+        split_columns(w, rows, [found[column] for column in table.columns])
+        unknown.append(w.add("Equal", index, w.constant(np.array([len(place)]))))
     return found, unknown
 
 

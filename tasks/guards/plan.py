@@ -18,13 +18,14 @@ INFINITE = float("inf")
 
 @dataclass(frozen=True)
 class Lookup:
-    """A frozen table: for each key, `values` (keys, columns); NaN for a key that it does not hold."""
+    """A frozen table: for each key, `values` (keys, columns); for a key that it does not hold, `default`."""
 
     source: str
     on: str
     columns: tuple[str, ...]
-    keys: tuple[str | int, ...]
+    keys: tuple[str, ...]
     values: Floats
+    default: tuple[float, ...]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,10 @@ def complete(trials: Trials, every: pd.DataFrame, signature: Mapping[str, Any]) 
 def as_sent(scorer: Scorer, trials: Trials) -> Trials:
     """The trials that reach the core as they are, and how many do not."""
     kept = ~made_safe(scorer.answers(trials.rows)["flags"], scorer.signature, trials.rows)
-    rows, told = trials.rows[kept].reset_index(drop=True), {"rows_made_safe": int((~kept).sum())}
+    rows, told = (
+        trials.rows[kept].reset_index(drop=True),
+        {"rows_made_safe": int((~kept).sum()) + int(trials.facts.get("rows_made_safe", 0))},
+    )
     return Trials(rows, trials.family[kept], chosen(trials.trained, kept), told)
 
 

@@ -1,7 +1,7 @@
 """The step that makes a package of a proven core: guards around it, the proof of the whole, its golden records."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from tasks.check import CALIBRATION, TRAIN, Subject
 from tasks.conversion.trials import Trials, try_out
 from tasks.guards.build import NEVER_SEEN, Rows, build_guards
 from tasks.guards.graph import Core
+from tasks.guards.lookups import frozen_lookups, keyed, replay_lookups, with_lookups
+from tasks.guards.plan import Lookup
 from tasks.guards.proof import as_sent, complete, measure_package
 from tasks.package import golden_positions, with_golden
 
@@ -32,19 +34,26 @@ def guard(subject: Subject) -> dict[str, Any]:
     core = Core(bare, Scorer(bare).signature, hasattr(subject.candidate(), "predict_proba"))
     train, calibration = (_rows(subject, part) for part in (TRAIN, CALIBRATION))
     _check_group(job.spec.guards.group, train.frame)
-    graph, chosen = build_guards(core, train, calibration, job.spec.guards, (), job.release)
+    lookups = frozen_lookups(store, subject.manifest)
+    graph, chosen = build_guards(core, train, calibration, job.spec.guards, lookups, job.release)
     trials = complete(_trials(subject), subject.data(), Scorer(graph).signature)
-    evidence, golden = prove(graph, trials, job.tier.parity_tolerance)
+    trials = keyed(trials, lookups, Scorer(graph), subject.candidate(), list(job.features(train.frame).columns))
+    evidence, golden = prove(graph, trials, job.tier.parity_tolerance, lookups)
     package, blobs = keep_package(store, graph, golden)
     kept = {**blobs, "core": packed["blobs"]["graph"]}
     return {**packed, "blobs": kept, "package": package, "guards": chosen, "proof": put_evidence(store, evidence)}
 
 
-def prove(graph: bytes, trials: Trials, tolerance: float) -> tuple[Evidence, dict[str, Any]]:
-    """(evidence, golden records): the file beside the estimator, and whether it answers twice alike."""
+def prove(
+    graph: bytes, trials: Trials, tolerance: float, lookups: Sequence[Lookup] = ()
+) -> tuple[Evidence, dict[str, Any]]:
+    """(evidence, golden records): the file beside the estimator and beside the frozen tables, and whether it answers
+    twice alike."""
     scorer = Scorer(graph)
     trials = as_sent(scorer, trials)
     evidence = measure_package(scorer, trials, tolerance)
+    if lookups:
+        evidence = with_lookups(evidence, replay_lookups(scorer, lookups, trials.rows))
     golden = guarded_golden(scorer, trials, evidence)
     # As whoever loads the package will: from the records' JSON, in a session of their own.
     again = replay(Scorer(graph), json.loads(canonical_json(golden)))
