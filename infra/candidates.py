@@ -52,7 +52,13 @@ def open_skops(path: Path, trusted_types: tuple[str, ...] = (), name: str = "") 
     for package in sorted(packages & set(BOOSTERS)):
         if importlib.util.find_spec(package) is None:
             raise CannotAsk(f"{said}: needs {package}, which is not here: pip install 'seatrial[boosters]'.")
-    estimator = skops.io.load(path, trusted=found)
+    try:
+        estimator = skops.io.load(path, trusted=found)
+    except (ImportError, AttributeError) as error:
+        raise CannotAsk(
+            f"{said}: holds a type that is not installed here ({' '.join(str(error).split())[:200]}). What a release "
+            "holds is of installed packages; use scikit-learn's own transformers, and compute the rest in the source."
+        ) from None
     if not callable(getattr(estimator, "predict", None)):
         raise CannotAsk(f"{said}: expected an estimator with predict(), found {type(estimator).__name__}.")
     return estimator

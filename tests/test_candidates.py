@@ -1,5 +1,6 @@
 import os
 import pickle
+import sys
 from functools import partial
 
 import joblib
@@ -71,3 +72,14 @@ def test_a_partial_is_only_as_trusted_as_the_function_in_it(tmp_path):
     skops.io.dump(make_pipeline(harmful, LinearRegression()), tmp_path / "m.skops")
     with pytest.raises(CannotAsk, match="system"):
         open_skops(tmp_path / "m.skops")
+
+
+def test_a_trusted_type_of_a_module_that_is_not_here_is_told_in_words(tmp_path, monkeypatch):
+    (tmp_path / "own_steps.py").write_text("def squares(x):\n    return x * x\n")
+    with monkeypatch.context() as here:
+        here.syspath_prepend(tmp_path)
+        steps = __import__("own_steps")
+        skops.io.dump(make_pipeline(FunctionTransformer(steps.squares), FITTED), tmp_path / "m.skops")
+    monkeypatch.delitem(sys.modules, "own_steps")
+    with pytest.raises(CannotAsk, match=r"not installed here .*own_steps"):
+        open_skops(tmp_path / "m.skops", ("own_steps.squares",))
