@@ -54,7 +54,7 @@ def open_package(store: Store, digest: str) -> Scorer:
 
 def golden_records(scorer: Scorer, rows: pd.DataFrame) -> dict[str, Any]:
     """Inputs and every output, as JSON values: `{"columns": {name: values}, "outputs": {name: nested values}}`."""
-    columns = {name: [None if pd.isna(v) else v for v in rows[name].astype(object)] for name in rows.columns}
+    columns = {name: [_sent(value) for value in rows[name].astype(object)] for name in rows.columns}
     return {"columns": columns, "outputs": {name: _plain(values) for name, values in scorer.answers(rows).items()}}
 
 
@@ -78,6 +78,13 @@ def _differs(found: npt.NDArray[Any], expected: list[Any]) -> npt.NDArray[np.boo
         near = np.isclose(found, other, rtol=GOLDEN_TOLERANCE, atol=1e-12, equal_nan=True)
         return np.asarray(~near.reshape(len(expected), -1).all(axis=1))
     return np.array([a != b for a, b in zip(found.tolist(), expected, strict=True)], dtype=bool)
+
+
+def _sent(value: Any) -> Any:
+    """An input's value as `_plain` writes an output's."""
+    if pd.isna(value):
+        return None
+    return str(value) if isinstance(value, float) and np.isinf(value) else value
 
 
 def _plain(values: npt.NDArray[Any]) -> Any:

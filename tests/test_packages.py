@@ -31,8 +31,11 @@ def scorer(request):
     return graph, Scorer(graph)
 
 
-def test_golden_records_are_replayed_from_their_json(scorer):
-    golden = json.loads(canonical_json(golden_records(scorer[1], table())))
+@pytest.mark.parametrize("size", [100.0, np.nan, np.inf, -np.inf])
+def test_golden_records_are_replayed_from_their_json(scorer, size):
+    rows = pd.concat([table(), table(1).assign(size=size)], ignore_index=True)
+    golden = json.loads(canonical_json(golden_records(scorer[1], rows)))
+    assert np.array_equal(np.array(golden["columns"]["size"], dtype=float), rows["size"], equal_nan=True)
     assert replay(scorer[1], golden) == []
 
 
