@@ -97,11 +97,16 @@ def column_array(column: "pd.Series[Any]", kind: str) -> npt.NDArray[Any]:
     if kind == "string":
         return column.astype(object).where(column.notna(), MISSING_TEXT).to_numpy(dtype=object).reshape(-1, 1)
     numbers = {"int64": np.int64, "float": np.float32, "double": np.float64}
-    if kind != "int64" and column.isna().any():
+    # numpy's own numbers already hold what is missing as NaN; to ask each column takes longer than a small model.
+    if kind != "int64" and not _is_numpy_number(column) and column.isna().any():
         column = column.astype(np.float64)
     # What a float32 cannot hold becomes infinite, as in any other client.
     with np.errstate(over="ignore"):
         return np.asarray(column.to_numpy(dtype=numbers[kind])).reshape(-1, 1)
+
+
+def _is_numpy_number(column: "pd.Series[Any]") -> bool:
+    return isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub"
 
 
 def label_text(labels: Any) -> npt.NDArray[Any]:

@@ -51,14 +51,14 @@ def constant_tree(values: Doubles) -> Tree:
     return Tree(minus, np.zeros(1), minus, minus, no, values.reshape(1, -1), np.array([LESS_OR_EQUAL]))
 
 
-def write_trees(writer: Writer, trees: Sequence[Tree], x: str, single: bool = False) -> str:
+def write_trees(writer: Writer, trees: Sequence[Tree], x: str, single: bool = False, output: str = "") -> str:
     """The sum of what the trees say, (n, targets) double, for `x`, a double tensor (n, features).
 
     `single`: x, thresholds, leaves and sums are float32, for families that compute so.
     """
     parts = [part for tree in trees for part in _single_target_parts(tree)]
     kind = TensorProto.FLOAT if single else TensorProto.DOUBLE
-    return writer.add("TreeEnsemble", x, domain=ML, **_attributes(parts, trees[0].values.shape[1], kind))
+    return writer.add("TreeEnsemble", x, output=output, domain=ML, **_attributes(parts, trees[0].values.shape[1], kind))
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def assemble(core: Core, plan: Plan, told: Mapping[str, Any] | None = None, prob
     sent = sent_columns(core, plan)
     names = {column: _input_name(column) for column in sent}
     w = GuardWriter("guard/")
-    safe = _write_safe(w, core, plan, names, {i.name for i in inner.graph.input})
+    safe = _write_safe(w, core, plan, names, inner)
     after = GuardWriter("guard/after/")
     outputs = _write_judged(after, core, plan, safe, inner, names)
     if probe:
@@ -107,8 +107,8 @@ def _input_name(column: str) -> str:
     return f"{column}_in" if column in OUTPUTS else column
 
 
-def _write_safe(w: GuardWriter, core: Core, plan: Plan, names: Mapping[str, str], wanted: set[str]) -> Layer:
-    """Everything before the core. `wanted` are the core's input names; `features` is one tensor, or none."""
+def _write_safe(w: GuardWriter, core: Core, plan: Plan, names: Mapping[str, str], inner: ModelProto) -> Layer:
+    """Everything before the core; `features` is one tensor, or none."""
     domain = plan.domain
     flags: list[str] = []
     features: list[str] = []
@@ -118,7 +118,9 @@ def _write_safe(w: GuardWriter, core: Core, plan: Plan, names: Mapping[str, str]
         columns = [looked_up.get(name) or names[name] for name in domain.numbers]
         matrix = w.add("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
         kind = TYPES[core.kinds[domain.numbers[0]]]
-        layer = write_numbers(w, domain, matrix, [at[name] for name in domain.numbers], kind)
+        taken = [at[name] for name in domain.numbers]
+        whole = _taken_whole(inner, taken)
+        layer = write_numbers(w, domain, matrix, [whole] if whole else taken, kind)
         flags, features = [*flags, *layer.flags], [*features, *layer.features]
     if domain.texts:
         replaced = {name: at[name] for name in plan.replaced if name in domain.texts}
@@ -129,7 +131,24 @@ def _write_safe(w: GuardWriter, core: Core, plan: Plan, names: Mapping[str, str]
             w.add("Identity", names[name], output=at[name])
     if len(features) > 1:
         features = [w.add("Concat", *features, axis=1)]
-    return Layer([*flags, *unknown_keys], at, features)
+    return Layer([*flags, *unknown_keys], features)
+
+
+def _taken_whole(inner: ModelProto, columns: list[str]) -> str | None:
+    """Where all that the core does with these columns is to put them together, that node goes, and they are handed on
+    as the matrix that it would have written: its name. None where the core takes them otherwise.
+
+    To take a matrix apart and put it together again costs as much as a small model.
+    """
+    nodes, wanted = inner.graph.node, set(columns)
+    readers = [node for node in nodes if wanted & set(node.input)]
+    inside = any(attribute.HasField("g") or attribute.graphs for node in nodes for attribute in node.attribute)
+    if inside or len(columns) < 2 or len(readers) != 1 or list(readers[0].input) != columns:
+        return None
+    if readers[0].op_type != "Concat" or readers[0].attribute[0].i not in (1, -1):
+        return None
+    nodes.remove(readers[0])
+    return str(readers[0].output[0])
 
 
 def _write_lookups(w: GuardWriter, plan: Plan, names: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -186,7 +205,6 @@ def _write_odd(w: GuardWriter, plan: Plan, safe: Layer, nothing: str) -> str:
         w.add("Cast", nothing, to=TensorProto.DOUBLE, output="anomaly_score")
         return nothing
     score = write_oddity(w, plan.oddity, safe.features[0])
-    w.add("Identity", score, output="anomaly_score")
     return w.add("Greater", score, w.constant(np.array([plan.limits.odd_above + SLACK])))
 
 

@@ -21,16 +21,16 @@ MOST_TABLE_CELLS = 1_000_000
 
 @dataclass(frozen=True)
 class Layer:
-    """Tensors that a layer wrote: flags in the order of `Plan.flags`, and what the core and the detector are given."""
+    """Tensors that a layer wrote: flags in the order of `Plan.flags`, and what the detector is given."""
 
     flags: list[str]
-    to_core: Mapping[str, str]
     features: list[str]
 
 
 def write_numbers(w: GuardWriter, domain: Domain, numbers: str, names: Sequence[str], kind: int) -> Layer:
     """`numbers` (n, P) double made safe. NaN goes on where training saw some, else the typical value does; an infinite
-    number becomes the nearer end of its interval; any other goes on as it is, in `names`, of the core's `kind`."""
+    number becomes the nearer end of its interval; any other goes on as it is, in `names`, of the core's `kind`: a name
+    for each column, or one for the whole matrix."""
     missing = w.add("IsNaN", numbers)
     full = w.add("Where", missing, _row(w, domain.typical), numbers)
     inside = w.add("Min", w.add("Max", full, _row(w, domain.low)), _row(w, domain.high))
@@ -42,7 +42,7 @@ def write_numbers(w: GuardWriter, domain: Domain, numbers: str, names: Sequence[
         safe = w.add("Where", missing, _row(w, np.where(domain.may_miss, np.nan, domain.typical)), safe)
     safe = w.add("Cast", safe, to=TensorProto.FLOAT) if kind == TensorProto.FLOAT else safe
     split_columns(w, safe, names)
-    return Layer([flagged, outside], dict(zip(domain.numbers, names, strict=True)), [inside])
+    return Layer([flagged, outside], [inside])
 
 
 def write_texts(w: GuardWriter, domain: Domain, inputs: Sequence[str], replaced: Mapping[str, str]) -> Layer:
@@ -62,7 +62,7 @@ def write_texts(w: GuardWriter, domain: Domain, inputs: Sequence[str], replaced:
         usual_texts = w.constant(np.array([commonest], dtype=object))
         safe = w.add("Where", w.add("And", strange, chosen), usual_texts, texts)
         split_columns(w, safe, [replaced.get(name, f"{w.prefix}unused_{name}") for name in domain.texts])
-    return Layer([missing, unknown], replaced, [features])
+    return Layer([missing, unknown], [features])
 
 
 def _mean_code(known: Mapping[str, int], codes: Mapping[str, float]) -> float:
@@ -106,10 +106,10 @@ def label_encoder(w: GuardWriter, x: str, table: Mapping[Any, float], default: f
 
 
 def write_oddity(w: GuardWriter, oddity: Oddity, z: str) -> str:
-    """(n, 1) double: the log odds that the combination is one of exchanged values."""
+    """(n, 1) double, `anomaly_score`: the log odds that the combination is one of exchanged values."""
     weights, shift = w.constant(oddity.weights), _row(w, -oddity.center @ oddity.weights)
-    residuals = w.add("Abs", w.add("Add", w.add("MatMul", z, weights), shift))
-    return write_trees(w, oddity.trees, w.add("Concat", z, residuals, axis=1))
+    residuals = w.add("Abs", w.add("Gemm", z, weights, shift))
+    return write_trees(w, oddity.trees, w.add("Concat", z, residuals, axis=1), output="anomaly_score")
 
 
 def write_answers(w: GuardWriter, plan: Plan, flags: Sequence[str]) -> None:
@@ -128,9 +128,10 @@ def write_answers(w: GuardWriter, plan: Plan, flags: Sequence[str]) -> None:
     clear = w.add("Less", found, w.constant(np.array([0.5], dtype=np.float32)))
     by_kind, answers = f"{w.prefix}clear_kinds", ("in_domain", "in_range", "confident", "trusted")
     w.split(clear, [by_kind, *answers], [len(KINDS), 1, 1, 1, 1])
-    raised = w.add("Cast", w.add("Not", by_kind), to=TensorProto.FLOAT)
-    bits = w.constant((2.0 ** np.arange(len(KINDS), dtype=np.float32)).astype(np.float32).reshape(-1, 1))
-    w.add("Cast", w.add("MatMul", raised, bits), to=TensorProto.INT64, output="reasons")
+    bits = (2.0 ** np.arange(len(KINDS))).astype(np.float32).reshape(-1, 1)
+    # All bits, less those of the kinds that are clear.
+    mask = w.add("Gemm", w.add("Cast", by_kind, to=TensorProto.FLOAT), w.constant(-bits), w.constant(bits.sum(axis=0)))
+    w.add("Cast", mask, to=TensorProto.INT64, output="reasons")
 
 
 def split_columns(w: GuardWriter, matrix: str, names: Sequence[str]) -> None:

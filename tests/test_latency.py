@@ -1,0 +1,30 @@
+"""Is a package that is slower than its estimator told so?"""
+
+import pandas as pd
+import pytest
+from guarded import SPEC
+
+from expectations.judge import judge
+from expectations.records import Evidence, metric_rows
+from expectations.suites import suite_of
+from expectations.verdicts import Outcome, worst
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("single", "batch", "outcome"),
+    [
+        (1.0, 0.8, Outcome.PASSED),
+        (10.0, 0.9, Outcome.PASSED),
+        (10.0, 0.4, Outcome.WARNED),
+        (0.5, 2.0, Outcome.WARNED),
+        (10.0, NAN, Outcome.WARNED),
+    ],
+)
+def test_slower_than_the_estimator_is_a_warning_and_a_batch_near_it_is_not(single, batch, outcome):
+    metrics = [("speedup_single", single, NAN, NAN, 300, 1), ("speedup_batch", batch, NAN, NAN, 300, 1)]
+    records = pd.DataFrame({"latency_ms": [0.1] * 3, "sklearn_latency_ms": [0.1] * 3})
+    evidence = Evidence("latency", metric_rows(metrics), records)
+    findings = judge(evidence, suite_of("latency", SPEC, [name for name, *_ in metrics]), strict=True)
+    assert worst(finding.outcome for finding in findings) is outcome
