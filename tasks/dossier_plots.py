@@ -56,6 +56,8 @@ def build_plots(evidence: Evidence, spec: Mapping[str, Any]) -> list[Plot]:
     """The plots of a known step; none of an unknown one, or of evidence that holds nothing to draw."""
     if evidence.step == "quality":
         return _kept(_quality(evidence.records, spec.get("model") or {}))
+    if evidence.step == "guards":
+        return _kept(_guards(evidence.metrics, spec.get("guards") or {}))
     painters: dict[str, Callable[[], Plot | None]] = {
         "data": lambda: _drift(evidence.metrics),
         "conversion": lambda: _conversion(evidence.records),
@@ -318,30 +320,48 @@ def _decades(far: Floats) -> dict[str, int]:
 
 
 def _drift(metrics: pd.DataFrame) -> Plot | None:
+    axis = "distance between reference and current data (0 none, 1 all)"
+    return _bars(metrics, "drift:", "Drift by column, largest first", axis, {})
+
+
+def _guards(metrics: pd.DataFrame, guards: Mapping[str, Any]) -> list[Plot | None]:
+    budgets = {str(name): float(value) for name, value in (guards.get("budgets") or {}).items()}
+    return [
+        _bars(metrics, "false_alarms:", "Alarms on usual rows, and their budget", "share of test rows", budgets),
+        _bars(metrics, "refused:", "Refused, of rows whose values were exchanged", "share of planted rows", {}),
+    ]
+
+
+def _bars(metrics: pd.DataFrame, prefix: str, title: str, axis: str, limits: Mapping[str, float]) -> Plot | None:
+    """The metrics of one family as bars, largest first, with their intervals and what they should stay below."""
     if not {"metric", "value"} <= set(metrics.columns):
         return None
-    rows = metrics[metrics["metric"].astype(str).str.startswith("drift:") & np.isfinite(_numbers(metrics["value"]))]
+    rows = metrics[metrics["metric"].astype(str).str.startswith(prefix) & np.isfinite(_numbers(metrics["value"]))]
     if rows.empty:
         return None
-    shown = rows.sort_values("value", ascending=False).head(MOST_BARS)
-    names = [str(name).removeprefix("drift:") for name in shown["metric"]]
+    shown = rows.sort_values("value", ascending=False, kind="stable").head(MOST_BARS)
+    names = [str(name).removeprefix(prefix) for name in shown["metric"]]
     values = _numbers(shown["value"])
-    alt = (
-        f"Drift of {len(rows)} columns, the largest: "
-        + "; ".join(f"{n} {v:.3f}" for n, v in zip(names, values, strict=True))
-        + "."
-    )
+    told = [
+        f"{name} {value:.3f}" + (f" of {limits[name]:g} allowed" if name in limits else "")
+        for name, value in zip(names, values, strict=True)
+    ]
 
     def paint(axes: Axes) -> None:
         axes.barh(range(len(names)), values, color=SOFT, height=0.62)
         axes.errorbar(
             values, range(len(names)), xerr=_whiskers(shown, values), fmt="none", ecolor=INK, elinewidth=1, capsize=2
         )
+        limited = [at for at, name in enumerate(names) if name in limits]
+        if limited:
+            axes.plot([limits[names[at]] for at in limited], limited, "|", color=OCHRE, ms=16, mew=2.5, label="budget")
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1))
         axes.set_yticks(range(len(names)), [_short(name) for name in names])
         axes.invert_yaxis()
-        axes.set(xlabel="distance between reference and current data (0 none, 1 all)", xlim=(0, None))
+        axes.set(xlabel=axis, xlim=(0, None))
 
-    return Plot("Drift by column, largest first", alt, _draw(paint, 1.1 + 0.26 * len(names)))
+    alt = f"{title}: {len(rows)} in all. " + "; ".join(told) + "."
+    return Plot(title, alt, _draw(paint, 1.1 + 0.26 * len(names)))
 
 
 def _whiskers(rows: pd.DataFrame, values: Floats) -> Floats:

@@ -250,3 +250,11 @@ def test_values_of_sensitive_and_protected_columns_are_neither_on_the_page_nor_i
         assert "Aachen" in text
         assert "Bern" in text
         assert "not shown" in text
+
+
+def test_alarms_stand_beside_their_budgets():
+    rows = [("false_alarms:domain", 0.02, 0.01, 0.03, 200, 1), ("refused:1_exchanged", 0.07, 0.05, 0.09, 200, 1)]
+    guards = evidence("guards", rows)
+    alarms, refused = build_plots(guards, {"guards": {"budgets": {"domain": 0.05}}})
+    assert "domain 0.020 of 0.05 allowed" in alarms.alt
+    assert "1_exchanged 0.070" in refused.alt
