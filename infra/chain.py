@@ -83,7 +83,10 @@ class Chain:
             return
         seq, last = self._pinned["seq"], known.seq + len(records)
         if seq > last:
-            raise Unsound(f"ledger: expected at least {seq + 1} records, found {last + 1}: its end was cut off.")
+            raise Unsound(
+                f"ledger: expected at least {seq + 1} records, found {last + 1}: its end was cut off. "
+                "Bring it back from a copy."
+            )
         digests = {known.seq: known.head, **{record.seq: record.digest for record in records}}
         found = digests.get(seq) or digest_of(self._data(seq))
         if found != self._pinned["digest"]:
@@ -95,7 +98,10 @@ class Chain:
         keys = self.keys()
         if not keys:
             if self._pinned:
-                problems.append(f"ledger: expected {self._pinned['seq'] + 1} records, found none: it was emptied.")
+                problems.append(
+                    f"ledger: expected {self._pinned['seq'] + 1} records, found none: it was emptied. Bring it back "
+                    "from a copy; if it was emptied on purpose, use another place: of this one the records are known."
+                )
             return []
         try:
             records = list(self._walked(keys, problems))
