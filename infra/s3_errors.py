@@ -86,9 +86,9 @@ def asking(place: Place, operation: str) -> Iterator[None]:
 def _can_pass(error: Exception) -> bool:
     if isinstance(error, ClientError):
         return _unwell(error)
-    return isinstance(error, found.HTTPClientError | found.IncompleteReadError) and not isinstance(
-        error, found.SSLError
-    )
+    # A refused connection, as of a server that starts anew, is no HTTPClientError to botocore.
+    passing = found.ConnectionError | found.HTTPClientError | found.IncompleteReadError
+    return isinstance(error, passing) and not isinstance(error, found.SSLError)
 
 
 def _unwell(error: ClientError) -> bool:

@@ -58,7 +58,7 @@ class Again(TypedDict):
 
 
 # Every step needs the store, which can be away; none does anything twice that it finished.
-AGAIN: Again = {"retries": 3, "retry_delay_seconds": [1, 4, 16], "retry_condition_fn": may_pass}
+AGAIN: Again = {"retries": 4, "retry_delay_seconds": [1, 4, 16, 32], "retry_condition_fn": may_pass}
 
 
 @task(name="start", **AGAIN)

@@ -6,7 +6,7 @@ from fault_proxy import answer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expectations.errors import CannotAsk
+from expectations.errors import Away, CannotAsk
 from infra.ledger import Ledger
 from infra.s3_place import Place, read_place
 from infra.store import open_store
@@ -169,5 +169,5 @@ def test_a_bucket_that_is_not_there_is_told(s3_server, s3_account):
 
 
 def test_a_server_that_is_away_is_told(faulty_store):
-    with pytest.raises(CannotAsk, match=r"nothing that answers there. Look whether the server runs"):
+    with pytest.raises(Away, match=r"nothing that answers there. Look whether the server runs"):
         open_store("s3://plain/x?endpoint=http://127.0.0.1:1").get("key")
