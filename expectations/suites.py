@@ -86,8 +86,9 @@ def quality_suite(spec: ReleaseSpec, _metrics: list[str]) -> list[Expectation]:
 
 
 def guards_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
-    """No guard surely exceeds its budget, and coverage surely falls short nowhere."""
-    fixed = [metric(f"over_budget:{name}", high=0) for name in type(spec.guards.budgets).model_fields]
+    """Enough rows set the limits, no guard surely exceeds its budget, and coverage surely falls short nowhere."""
+    fixed = [metric("calibration_rows", low=1)]
+    fixed += [metric(f"over_budget:{name}", high=0) for name in type(spec.guards.budgets).model_fields]
     short = [metric("coverage_shortfall", high=0)] if "coverage_shortfall" in metrics else []
     groups = [metric(m, high=0, severity="warning") for m in metrics if m.startswith("coverage_shortfall:")]
     return [*fixed, *short, *groups, *spec.expectations.guards]

@@ -20,7 +20,7 @@ from sklearn.svm import LinearSVC
 from expectations.judge import judge
 from expectations.records import Evidence, metric_rows
 from expectations.spec import Budgets, Guards
-from expectations.suites import suite_of
+from expectations.suites import metric, suite_of
 from expectations.verdicts import Outcome, worst
 from infra.packages import replay
 from infra.runtime import SIGNATURE_KEY, Predictions, Scorer
@@ -29,7 +29,8 @@ from tasks.conversion.trials import Trials, try_out
 from tasks.conversion.writer import ML
 from tasks.convert import convert
 from tasks.guards.build import Rows, build_guards
-from tasks.guards.evidence import Case, covered, measure_coverage
+from tasks.guards.conformal import conformal_quantile
+from tasks.guards.evidence import Case, calibration_row, covered, measure_coverage
 from tasks.guards.graph import Core
 from tasks.guards.proof import as_sent, complete, made_safe
 from tasks.guards.step import prove
@@ -348,3 +349,12 @@ def test_a_changed_answer_of_any_guard_is_a_golden_record_that_differs(car_packa
         golden["outputs"][name][7][0] = not before if isinstance(before, bool) else before + 1
         assert replay(Scorer(graph), golden) == [7], name
         golden["outputs"][name][7][0] = before
+
+
+@pytest.mark.parametrize(("rows", "outcome"), [(0, "inconclusive"), (8, "inconclusive"), (9, "passed")])
+def test_limits_from_too_few_rows_promise_nothing(rows, outcome):
+    # The 90 % quantile of eight scores is infinite, and an interval without ends always holds the truth.
+    case = Case(pd.DataFrame(), np.zeros(0), {}, Predictions(np.zeros(0)), calibrated=rows)
+    evidence = Evidence("guards", metric_rows([calibration_row(case, Guards())]), pd.DataFrame())
+    assert np.isfinite(conformal_quantile(np.zeros(rows), 0.9)) == (outcome == "passed")
+    assert [one.outcome for one in judge(evidence, [metric("calibration_rows", low=1)], strict=False)] == [outcome]

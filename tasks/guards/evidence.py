@@ -3,6 +3,7 @@
 All on test rows, which neither training nor calibration saw. Intervals of shares are Clopper and Pearson's.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ def measure(subject: Subject) -> Evidence:
     required = job.tier.min_records
     rows = [
         *measure_alarms(case, job.spec.guards, required),
+        calibration_row(case, job.spec.guards),
         *measure_coverage(case, job.spec.guards, required),
         *measure_composed(case.actual, case.said, case.answer["trusted"][:, 0]),
         *measure_power(scorer, test, required),
@@ -104,6 +106,13 @@ def measure_alarms(case: Case, asked: Guards, required: int) -> list[Row]:
 def _share(name: str, hits: Flags, required: int) -> Row:
     low, high = clopper_pearson(int(hits.sum()), len(hits))
     return name, float(hits.mean()) if len(hits) else NAN, low, high, len(hits), required
+
+
+def calibration_row(case: Case, asked: Guards) -> Row:
+    """How many rows set the limits. Fewer than the quantile of `coverage` needs promise nothing: an interval without
+    ends always holds the truth."""
+    needed = max(1, math.ceil(asked.coverage / (1 - asked.coverage) - 1e-9))
+    return "calibration_rows", float(case.calibrated), NAN, NAN, case.calibrated, needed
 
 
 def measure_coverage(case: Case, asked: Guards, required: int) -> list[Row]:
