@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from expectations.spec import Guards
-from infra.runtime import Scorer, column_array, label_text
+from infra.runtime import Scorer, column_array
 from tasks.guards.conformal import (
     conformal_quantile,
     group_quantiles,
@@ -24,7 +24,7 @@ from tasks.guards.conformal import (
 )
 from tasks.guards.domain import learn_domain, widened
 from tasks.guards.graph import Core, assemble
-from tasks.guards.oddity import histogram_trees, learn_oddity
+from tasks.guards.oddity import boosted_trees, learn_oddity
 from tasks.guards.plan import Floats, Limits, Lookup, Plan
 
 # How far beyond what training saw an answer may lie, as a share of the whole range of its target.
@@ -65,7 +65,7 @@ def _learned(core: Core, train: Rows, calibration: Rows, asked: Guards, lookups:
         return replace(plan, oddity=oddity)
     said = seen["prediction"][:, 0]
     model = learn_spread(np.column_stack([seen["features"], said]), train.target - said)
-    return replace(plan, oddity=oddity, spread=histogram_trees(model) if model is not None else ())
+    return replace(plan, oddity=oddity, spread=boosted_trees(model) if model is not None else ())
 
 
 def _cannot_take(core: Core, texts: Sequence[str], rows: pd.DataFrame) -> tuple[str, ...]:
@@ -182,8 +182,3 @@ def _conformal(core: Core, plan: Plan) -> str:
 
 def _plain(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def labels_or_numbers(column: "pd.Series[Any]", classes: Sequence[str]) -> npt.NDArray[Any]:
-    """A target as the guards take it."""
-    return label_text(column) if classes else column.to_numpy(dtype=np.float64)

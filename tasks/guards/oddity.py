@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tasks.conversion.tree_ensemble import LESS_OR_EQUAL, Tree, constant_tree
+from tasks.conversion.hist_boosting import histogram_trees
+from tasks.conversion.tree_ensemble import Tree, constant_tree
 from tasks.guards.plan import Floats, Oddity
 
 MOST_ROWS = 5000
@@ -24,7 +25,7 @@ def learn_oddity(z: Floats, seed: int = 0) -> Oddity | None:
     if z.shape[1] < 2 or len(z) < 30:
         return None
     center, weights, model = fit_oddity(z, seed)
-    return Oddity(center, weights, histogram_trees(model))
+    return Oddity(center, weights, boosted_trees(model))
 
 
 def fit_oddity(z: Floats, seed: int = 0) -> tuple[Floats, Floats, Any]:
@@ -76,20 +77,6 @@ def _residuals(rows: Floats) -> tuple[Floats, Floats]:
     return center, precision / np.sqrt(np.diag(precision)) / scale[:, None]
 
 
-def histogram_trees(model: Any) -> tuple[Tree, ...]:
+def boosted_trees(model: Any) -> tuple[Tree, ...]:
     """The trees of a fitted histogram gradient boosting with one score, its constant first."""
-    stages = (stage[0].nodes for stage in model._predictors)
-    return (constant_tree(np.asarray(model._baseline_prediction).reshape(-1)), *map(_histogram_tree, stages))
-
-
-def _histogram_tree(nodes: Any) -> Tree:
-    leaf = nodes["is_leaf"].astype(bool)
-    return Tree(
-        feature=np.where(leaf, -1, nodes["feature_idx"]).astype(np.int64),
-        threshold=np.where(leaf, 0.0, nodes["num_threshold"]),
-        true=np.where(leaf, -1, nodes["left"]).astype(np.int64),
-        false=np.where(leaf, -1, nodes["right"]).astype(np.int64),
-        missing_true=nodes["missing_go_to_left"].astype(bool) & ~leaf,
-        values=np.where(leaf, nodes["value"], 0.0).reshape(-1, 1),
-        mode=np.full(len(leaf), LESS_OR_EQUAL),
-    )
+    return (constant_tree(np.asarray(model._baseline_prediction).reshape(-1)), *histogram_trees(model))
