@@ -21,29 +21,3 @@ class Converter:
     parse: Callable[..., Any] | None = None
     options: tuple[str, ...] = ()
     takes_columns: bool = False
-
-
-def own_converters() -> list[Converter]:
-    """All of them, family by family."""
-    from tasks.conversion import (
-        encoders,
-        gaussian,
-        hist_boosting,
-        imputers,
-        isolation,
-        kernels,
-        lightgbm_trees,
-        linear,
-        meta,
-        neighbours,
-        simple,
-        sparse_gaps,
-        transformers,
-        trees,
-        xgboost_trees,
-    )
-
-    prepare = (imputers, encoders, transformers)
-    models = (linear, kernels, gaussian, neighbours, simple)
-    tree_families = (trees, hist_boosting, isolation, lightgbm_trees, xgboost_trees, sparse_gaps)
-    return [one for family in (*prepare, *models, *tree_families, meta) for one in family.converters()]

@@ -10,8 +10,8 @@ import pandas as pd
 
 from expectations.errors import CannotAsk
 from infra.runtime import SIGNATURE_KEY, column_array, label_text, open_session
-from tasks.conversion.converter import own_converters
 from tasks.conversion.placement import dense, through, unwrapped
+from tasks.conversion.registry import own_converters
 
 # One family throughout: only ai.onnx.ml 5 has trees in double (`TreeEnsemble`), and a file cannot mix.
 OPSETS = {"": 21, "ai.onnx.ml": 5}

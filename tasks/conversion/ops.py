@@ -236,7 +236,8 @@ def parsed_converter(estimator: type, parse: Callable[..., Any]) -> Converter:
             operator.outputs[0].type = float_type(operator)([None, None])
 
     def convert(scope: Any, operator: Any, container: Any) -> None:
-        from tasks.conversion.converter import own_converters
+        # Here, since a parser inside another knows them all, and they all know this file.
+        from tasks.conversion.registry import own_converters
 
         parsers = {one.estimator: one.parse for one in own_converters() if one.parse}
         answers = parse(scope, operator.raw_operator, list(operator.inputs), parsers)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from tasks.conversion.registry import own_converters
+
 SOLVES = "solves an optimisation anew for every record"
 MANIFOLD = "places a record among all training rows by its neighbours' graph"
 WORDS = "splits text into words, which takes an operator that the ONNX standard has not"
@@ -73,7 +75,7 @@ def _refusal(estimator: Any) -> str:
             f"{kind.__name__} is a class of {library}, and nothing says what it does as ONNX. Instead: transformers "
             "and models of scikit-learn, LightGBM or XGBoost; what remains, computed in the data source."
         )
-    if kind.__name__ in REFUSED and not _converts(kind):
+    if kind.__name__ in REFUSED:
         why, instead = REFUSED[kind.__name__]
         return f"{kind.__name__} cannot be converted to ONNX: it {why}. Instead: {instead}."
     if kind.__name__ in CONTAINERS or _converts(kind):
@@ -84,10 +86,6 @@ def _refusal(estimator: Any) -> str:
 def _converts(kind: type) -> bool:
     from skl2onnx._supported_operators import sklearn_operator_name_map
 
-    from tasks.conversion.converter import own_converters
-
-    if kind.__name__ in REFUSED:
-        return kind in {one.estimator for one in own_converters()} and REFUSED[kind.__name__][0] != SEVERAL
     return kind in {one.estimator for one in own_converters()} or kind in sklearn_operator_name_map
 
 
