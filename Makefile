@@ -25,7 +25,7 @@ floors: .venv/ready
 unit: .venv/ready tests/node/node_modules/.package-lock.json
 	$(BIN)/python -m pytest
 
-# Half an hour: every fault on a directory and on a real S3 server. `make faults ARGS='--few 1 --only "disk is full"'`.
+# Long, a quarter of an hour with --few 2: every fault on a directory and on a real S3 server. `make faults ARGS='--few 1 --only "disk is full"'`.
 faults: .venv/ready
 	PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
 
