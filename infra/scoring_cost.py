@@ -46,9 +46,15 @@ def scoring_costs(graphs: Mapping[str, bytes], records: pd.DataFrame, timeout_s:
         job = json.dumps({"folder": name, "graphs": len(graphs) + 1})
         command = [sys.executable, "-P", "-W", "ignore", "-m", "infra.scoring_cost", job]
         environment = {**os.environ, **REPEATABLE, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=name
-        )
+        try:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=name
+            )
+        except subprocess.TimeoutExpired:
+            raise CannotAsk(
+                f"measuring what scoring costs took more than {timeout_s:g} s for {len(graphs)} graphs. "
+                "Set model.compress: off, or lower compression.cpu_seconds."
+            ) from None
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise CannotAsk(f"measuring what scoring costs ended with code {done.returncode}: {last}")

@@ -17,6 +17,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from expectations.errors import CannotAsk
 from expectations.sufficiency import answer, better_and_steadier, recommend
 from infra.runtime import Scorer
 from infra.scoring_cost import scoring_costs
@@ -319,3 +320,9 @@ def test_one_that_differs_on_a_threshold_is_not_recommended_and_its_row_says_so(
 def test_what_was_left_out_for_time_stands_in_the_recommendation():
     assert left_out([]) == ""
     assert "raise compression.cpu_seconds: linear." in left_out(["linear"])
+
+
+def test_measuring_that_takes_too_long_is_told_in_words():
+    records = pd.DataFrame({"a": [1.0, 2.0]})
+    with pytest.raises(CannotAsk, match=r"more than 0.01 s for 0 graphs. Set model.compress: off"):
+        scoring_costs({}, records, timeout_s=0.01)
