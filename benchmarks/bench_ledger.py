@@ -87,7 +87,7 @@ def _life(number: int, served: dict[str, str]) -> list[tuple[str, str, dict[str,
         (model, "release started", {**one, "spec_digest": DIGEST, "as_of": "2026-01-01T00:00:00", "developers": ["d"]}),
         (model, "release judged", {**one, **judged}),
         (model, "decided", {"release": release, "person": "v", "decision": "approve", "dossier_digest": DIGEST}),
-        (model, "promoted", {"release": release}),
+        (model, "promoted", {"release": release, "without_rollout": "nobody is served"}),
     ]
 
 

@@ -101,10 +101,11 @@ class Ledger:
         # The head first: whoever decided on an older state is to decide again, not to be told that it is illegal.
         if known.head != expected_head:
             raise Conflict(expected_head)
-        reason = "a store is opened once." if kind == GENESIS else refusal(known.state, kind, model, body)
+        time = _now()
+        reason = "a store is opened once." if kind == GENESIS else refusal(known.state, kind, model, body, time)
         if reason is not None:
             raise Refused(reason)
-        record = self._write(known.seq + 1, expected_head, kind, model, body)
+        record = self._write(known.seq + 1, expected_head, kind, model, body, time)
         self._known = known.followed_by([record])
         keep_checkpoint(self._store, self._known, self._signer())
         return record
@@ -152,13 +153,12 @@ class Ledger:
     def _open(self) -> None:
         public = public_part(pipeline_key(self._home))
         try:
-            self._write(0, NONE_BEFORE, GENESIS, "", {"keyid": public["keyid"], "public_key": public})
+            self._write(0, NONE_BEFORE, GENESIS, "", {"keyid": public["keyid"], "public_key": public}, _now())
         except Conflict:
             # Another opened it first.
             self.read()
 
-    def _write(self, seq: int, previous: str, kind: str, model: str, body: dict[str, Any]) -> Record:
-        time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def _write(self, seq: int, previous: str, kind: str, model: str, body: dict[str, Any], time: str) -> Record:
         content: dict[str, Any] = {
             "seq": seq,
             "previous": previous,
@@ -184,3 +184,7 @@ class Ledger:
                 "Set SEATRIAL_HOME to the home of the account that did."
             )
         return signer
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Records what a person decided, and the promotion that follows when enough people said yes."""
+"""Records what a person decided, and the promotion of a first model when enough people said yes."""
 
 from typing import Any
 
@@ -23,7 +23,8 @@ def waiting(state: State, model: str, release: str | None) -> Release:
 
 
 def decide(ledger: Ledger, model: str, release: str | None, person: str, decision: str, comment: str) -> Release:
-    """Appends the decision on the waiting release's dossier digest; promotes it if that was the last yes needed."""
+    """Appends the decision on the waiting release's dossier digest; promotes it if that was the last yes
+    needed and nothing serves yet: else traffic moves to it by a rollout."""
     chosen = waiting(ledger.state(), model, release).id
 
     def say(state: State) -> tuple[str, str, dict[str, Any]]:
@@ -32,8 +33,8 @@ def decide(ledger: Ledger, model: str, release: str | None, person: str, decisio
         return "decided", model, body
 
     def promote(state: State) -> tuple[str, str, dict[str, Any]] | None:
-        approved = state.releases[chosen].status == "approved"
-        return ("promoted", model, {"release": chosen}) if approved else None
+        first = state.releases[chosen].status == "approved" and model not in state.models
+        return ("promoted", model, {"release": chosen}) if first else None
 
     ledger.decide_and_append(say)
     ledger.decide_and_append(promote)

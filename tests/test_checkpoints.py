@@ -81,13 +81,13 @@ def forged(folder, home, **changes):
 
 
 def test_a_checkpoint_that_another_signed_is_not_used_and_is_told(folder):
-    made = forged(folder, "thief", state={"models": {"m": "r0"}, "releases": []})
+    made = forged(folder, "thief", state={"models": {"m": "r0"}, "releases": [], "rollouts": {}, "modes": {}})
     assert made.state().models == {}
     assert "signature does not hold" in made.problems()[0]
 
 
 def test_a_checkpoint_that_says_something_else_than_the_records_is_told(folder):
-    made = forged(folder, "home", state={"models": {"m": "r0"}, "releases": []})
+    made = forged(folder, "home", state={"models": {"m": "r0"}, "releases": [], "rollouts": {}, "modes": {}})
     assert "does not say what the records up to 20 add up to" in made.problems()[0]
 
 

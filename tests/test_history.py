@@ -30,8 +30,11 @@ PROMOTED = {"release": "r1"}
 GOOD = [("release started", STARTED), ("release judged", JUDGED), ("decided", YES), ("promoted", PROMOTED)]
 
 
+NOW = "2026-01-01T00:00:00.000Z"
+
+
 def records(steps):
-    return [Record(at, "", "t", kind, "m", body, "") for at, (kind, body) in enumerate(steps)]
+    return [Record(at, "", NOW, kind, "m", body, "") for at, (kind, body) in enumerate(steps)]
 
 
 def state_after(*steps):
@@ -118,19 +121,33 @@ SECOND = [(kind, {**body, "release": "r2"}) for kind, body in GOOD]
 COMPARED = ("release judged", {**JUDGED, "release": "r2", "champion_compared": "r1"})
 NO = ("decided", {**YES, "decision": "reject"})
 STOPPED = ("release judged", {**JUDGED, "outcome": "failed"})
-MOVES = st.sampled_from([*GOOD, *SECOND, COMPARED, NO, STOPPED]) | CHANGED
-# Every way that a release can go; whatever is not here never happens, in whatever order the records come. A rollout's
-# own steps join when it has records: what was rolled back ends like `rejected`, with no way on.
+BY_FORCE = ("promoted", {"release": "r2", "without_rollout": "served elsewhere"})
+LEASE = {"holder": "h1", "lease_until": "2026-01-01T01:00:00.000Z"}
+STAGES = [{"shadow": True, "groups": []}, {"share": 0.1, "groups": []}, {"share": 1.0, "groups": [], "go_ahead": True}]
+ROLLOUT = ("rollout started", {"release": "r2", "salt": "s", "stages": STAGES, **LEASE})
+TRAFFIC = [("traffic set", {"release": "r2", "stage": at, "why": "", **LEASE}) for at in range(3)]
+GO_AHEAD = ("go ahead given", {"release": "r2", "stage": 2, "person": "vera"})
+BACK = [("rolled back", {"release": name, "why": "errors", "by": "rollout"}) for name in ("r1", "r2")]
+MODE = [("mode set", {"mode": mode, "fallback": "r1", "why": "late", "by": "vera"}) for mode in ("fallback", "off")]
+TO_ROLL_OUT = [*GOOD, SECOND[0], COMPARED, SECOND[2]]
+ROLLED_OUT = [*TO_ROLL_OUT, ROLLOUT, *TRAFFIC[:2], GO_AHEAD, TRAFFIC[2], SECOND[3]]
+MOVES = st.sampled_from([*ROLLED_OUT, NO, STOPPED, BY_FORCE, *BACK, *MODE]) | CHANGED
+# At random few would come as far as a rollout: so whole stretches of one come too.
+LONG = st.builds(lambda n, more: [*ROLLED_OUT[:n], *more], st.integers(0, len(ROLLED_OUT)), st.lists(MOVES, max_size=6))
+LIVES = st.lists(MOVES, max_size=16) | LONG
+# Every way that a release can go; whatever is not here never happens, in whatever order the records come.
 WAYS = {
     None: {"started", "imported"},
     "started": {"waiting", "stopped"},
     "waiting": {"waiting", "approved", "rejected"},
-    "approved": {"champion"},
-    "champion": {"retired"},
+    "approved": {"champion", "rolling out"},
+    "rolling out": {"champion", "rolled back"},
+    "champion": {"retired", "rolled back"},
+    "retired": {"champion"},
 }
 
 
-@given(st.lists(MOVES, max_size=16))
+@given(LIVES)
 def test_a_release_goes_only_ways_that_there_are_and_ends_where_none_leads_on(steps):
     before = {}
     for at in range(len(steps)):
@@ -141,7 +158,7 @@ def test_a_release_goes_only_ways_that_there_are_and_ends_where_none_leads_on(st
         before = now
 
 
-@given(st.lists(MOVES, max_size=16))
+@given(LIVES)
 def test_nothing_serves_that_was_not_judged_and_approved_by_enough_others(steps):
     state = state_after(*steps)
     for release in state.releases.values():
@@ -154,8 +171,10 @@ def test_nothing_serves_that_was_not_judged_and_approved_by_enough_others(steps)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(MOVES, max_size=8))
-def test_the_writer_refuses_exactly_what_the_fold_ignores(tmp_path_factory, steps):
+@given(steps=st.lists(MOVES, max_size=8) | LONG)
+def test_the_writer_refuses_exactly_what_the_fold_ignores(tmp_path_factory, monkeypatch, steps):
+    # Leases count from when they are written.
+    monkeypatch.setattr("infra.ledger._now", lambda: NOW)
     folder = tmp_path_factory.mktemp("ledger")
     ledger, written = Ledger(LocalStore(folder / "store"), folder / "home"), []
     ledger.decide_and_append(lambda _state: None)
@@ -180,7 +199,7 @@ def test_an_illegal_record_that_is_signed_and_in_its_place_is_ignored(tmp_path):
         ledger.decide_and_append(lambda _state, kind=kind, body=body: (kind, "m", body))
     # As an older version, or a thief of the key, would: without asking whether it is legal.
     last = ledger.read()[-1]
-    ledger._write(last.seq + 1, last.digest, "promoted", "m", PROMOTED)
+    ledger._write(last.seq + 1, last.digest, "promoted", "m", PROMOTED, last.time)
     reader = Ledger(LocalStore(tmp_path / "store"), tmp_path / "home")
     assert [record.kind for record in reader.read()][-1] == "promoted"
     assert (reader.state().models, reader.state().releases["r1"].status) == ({}, "waiting")
@@ -189,13 +208,14 @@ def test_an_illegal_record_that_is_signed_and_in_its_place_is_ignored(tmp_path):
 def test_a_retired_champion_gives_way_to_the_next():
     second = [(kind, {**body, "release": "r2"}) for kind, body in GOOD]
     second[1] = ("release judged", {**second[1][1], "champion_compared": "r1"})
+    second[3] = ("promoted", {"release": "r2", "without_rollout": "served elsewhere"})
     state = state_after(*GOOD, *second)
     assert state.models == {"m": "r2"}
     assert [state.releases[name].status for name in ("r1", "r2")] == ["retired", "champion"]
     assert state.releases["r2"].package_digest == "p1"
 
 
-@given(st.lists(st.sampled_from(GOOD), max_size=12), st.integers(0, 12))
+@given(LIVES, st.integers(0, 12))
 def test_a_state_can_be_written_down_anywhere_and_gone_on_from(steps, at):
     everything = records(steps)
     half = state_from_json(json.loads(json.dumps(fold(everything[:at]).as_json())))

@@ -1,0 +1,152 @@
+"""What the ledger adds up to: its records, and where each release, rollout and mode stands after them."""
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of the ledger. `previous` is the digest of the record before it, `digest` its own."""
+
+    seq: int
+    previous: str
+    time: str
+    kind: str
+    model: str
+    body: dict[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """Where one release stands: started, waiting, stopped, approved, rejected, rolling out, rolled back, champion,
+    retired or imported.
+
+    `judged_at` is the number of the record that holds its verdict, figures and blobs; `replaced` is the champion
+    before it.
+    """
+
+    id: str
+    model: str
+    as_of: str
+    spec_digest: str
+    developers: tuple[str, ...]
+    approvals_needed: int
+    started_at: str
+    status: str = "started"
+    outcome: str = ""
+    dossier_digest: str = ""
+    package_digest: str = ""
+    champion_compared: str | None = None
+    approvals: tuple[str, ...] = ()
+    rejected_by: str | None = None
+    judged_at: int | None = None
+    replaced: str | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Records whose `column` is one of `values`, as text."""
+
+    column: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a rollout. In `shadow` the challenger is scored and answers nobody; else it answers the `groups`,
+    and a `share` of what is in none of them. `go_ahead`: a person says when it begins.
+    """
+
+    share: float = 0.0
+    shadow: bool = False
+    go_ahead: bool = False
+    groups: tuple[Group, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How far the traffic of one model has moved from champion to challenger; `stage` is -1 before the first.
+
+    `status` is running, finished or rolled back. `holder` renews the lease; when it has run out, another may take over.
+    """
+
+    release: str
+    champion: str
+    salt: str
+    stages: tuple[Stage, ...]
+    holder: str
+    lease_until: str
+    started_at: str
+    stage: int = -1
+    stage_since: str = ""
+    go_aheads: tuple[int, ...] = ()
+    status: str = "running"
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a model is served: normal, warn, fallback, refuse or off, since when and why; `fallback` names a release."""
+
+    name: str = "normal"
+    fallback: str | None = None
+    since: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """The champion of each model, every release, and each model's last rollout and mode."""
+
+    models: dict[str, str] = field(default_factory=dict)
+    releases: dict[str, Release] = field(default_factory=dict)
+    rollouts: dict[str, Rollout] = field(default_factory=dict)
+    modes: dict[str, Mode] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values; `state_from_json` is the inverse."""
+        return {
+            "models": self.models,
+            "releases": [asdict(release) for release in self.releases.values()],
+            "rollouts": {model: asdict(rollout) for model, rollout in self.rollouts.items()},
+            "modes": {model: asdict(mode) for model, mode in self.modes.items()},
+        }
+
+    def copy(self) -> "State":
+        """One that can be changed without changing this one."""
+        return State(dict(self.models), dict(self.releases), dict(self.rollouts), dict(self.modes))
+
+    def keep(self, release: Release, **changed: Any) -> None:
+        """Puts a release, with some fields changed, in its place."""
+        self.releases[release.id] = replace(release, **changed)
+
+    def running(self, model: str) -> Rollout | None:
+        """The model's rollout, while it runs."""
+        rollout = self.rollouts.get(model)
+        return rollout if rollout and rollout.status == "running" else None
+
+
+def state_from_json(values: dict[str, Any]) -> State:
+    """The state that `State.as_json` gave. Raises TypeError or KeyError where it is none."""
+    lists = ("developers", "approvals")
+    releases = [Release(**{**item, **{key: tuple(item[key]) for key in lists}}) for item in values["releases"]]
+    return State(
+        dict(values["models"]),
+        {release.id: release for release in releases},
+        {model: _rollout(item) for model, item in values["rollouts"].items()},
+        {model: Mode(**item) for model, item in values["modes"].items()},
+    )
+
+
+def _rollout(values: dict[str, Any]) -> Rollout:
+    stages = tuple(stage_from_json(stage) for stage in values["stages"])
+    return Rollout(**{**values, "stages": stages, "go_aheads": tuple(values["go_aheads"])})
+
+
+def stage_from_json(values: dict[str, Any]) -> Stage:
+    """A stage from plain values. Raises TypeError or KeyError where they are none."""
+    groups = tuple(Group(str(group["column"]), tuple(map(str, group["values"]))) for group in values["groups"])
+    return Stage(**{**values, "groups": groups})
