@@ -1,0 +1,57 @@
+"""One release at hand: its package, loaded, and how tensors that were sent become its inputs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from infra.gateway.contract import Tensors, Turned
+from infra.runtime import Scorer
+
+NUMBERS: Mapping[str, type] = {"int64": np.int64, "float": np.float32, "double": np.float64}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A release and its package. `inline`: fast enough to run on the event loop."""
+
+    release: str
+    scorer: Scorer
+    inline: bool = True
+
+    def answer(self, tensors: Tensors, rows: int) -> dict[str, npt.NDArray[Any]]:
+        """Every output by its name. Raises Turned (400) naming what is missing or of another type or length."""
+        return dict(zip(self.scorer.outputs, self.scorer.run(self.feed(tensors, rows)), strict=True))
+
+    def feed(self, tensors: Tensors, rows: int) -> dict[str, npt.NDArray[Any]]:
+        """The graph's inputs. A tensor may have the column's name or the graph input's."""
+        feed, missing = {}, []
+        for item in self.scorer.signature["inputs"]:
+            name, column = item["input"], item["column"]
+            values = tensors.get(name)
+            if values is None and (values := tensors.get(column)) is None:
+                missing.append(column)
+                continue
+            feed[name] = as_input(column, values, item["type"], rows)
+        if missing:
+            raise Turned(400, f"missing inputs: {', '.join(missing)}. GET the model's metadata for what it needs.")
+        return feed
+
+
+def as_input(column: str, values: npt.NDArray[Any], kind: str, rows: int) -> npt.NDArray[Any]:
+    """`[rows, 1]` of the kind (string, int64, float, double) that an input takes. Raises Turned (400)."""
+    if values.size != rows:
+        raise Turned(400, f"{column}: expected {rows} values, as the first input has, found {values.size}.")
+    if kind == "string":
+        if values.dtype != object:
+            raise Turned(400, f"{column}: expected texts (BYTES), found numbers.")
+        return values.reshape(rows, 1)
+    if values.dtype == object:
+        raise Turned(400, f"{column}: expected numbers, found texts.")
+    if kind == "int64" and values.dtype.kind == "f" and not (values == np.trunc(values)).all():
+        raise Turned(400, f"{column}: expected whole numbers, found fractions or missing ones.")
+    # What a float32 cannot hold becomes infinite, and the guards say so.
+    with np.errstate(over="ignore"):
+        return values.reshape(rows, 1).astype(NUMBERS[kind], copy=False)
