@@ -1,7 +1,6 @@
 """The ways that a release can go, from started to champion and beyond."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from expectations.state import Body, Record, Release, State
 from expectations.transitions import Transition, of_release
@@ -132,7 +131,8 @@ def _promoted(draft: State, record: Record) -> None:
     draft.keep(release, status="champion", replaced=former)
     draft.models[release.model] = release.id
     if rollout := draft.running(release.model):
-        draft.rollouts[release.model] = replace(rollout, status="finished")
+        said = {"why": "promoted", **record.body}
+        draft.rollouts[release.model] = rollout.moved(record.time, rollout.stage, said, status="finished")
 
 
 _DOSSIER = {"release": str, "outcome": str, "dossier_digest": str, "blobs": dict}

@@ -67,10 +67,21 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """When a rollout came to a stage (-1: withdrawn), why, and the digest of what was measured until then."""
+
+    time: str
+    stage: int
+    why: str
+    evidence: str | None = None
+
+
+@dataclass(frozen=True)
 class Rollout:
     """How far the traffic of one model has moved from champion to challenger; `stage` is -1 before the first.
 
     `status` is running, finished or rolled back. `holder` renews the lease; when it has run out, another may take over.
+    `evidence` is the digest of what was measured last.
     """
 
     release: str
@@ -81,10 +92,15 @@ class Rollout:
     lease_until: str
     started_at: str
     stage: int = -1
-    stage_since: str = ""
     go_aheads: tuple[int, ...] = ()
     status: str = "running"
-    why: str = ""
+    timeline: tuple[Moved, ...] = ()
+    evidence: str | None = None
+
+    def moved(self, time: str, stage: int, body: Body, status: str = "running") -> "Rollout":
+        """With one more line in the timeline."""
+        line = Moved(time, stage, str(body.get("why", "")), evidence_of(body))
+        return replace(self, stage=stage, status=status, timeline=(*self.timeline, line), evidence=line.evidence)
 
 
 @dataclass(frozen=True)
@@ -129,6 +145,12 @@ class State:
         return rollout if rollout and rollout.status == "running" else None
 
 
+def evidence_of(body: Body) -> str | None:
+    """The digest that a record names as what it was decided on."""
+    digest = body.get("evidence")
+    return digest if isinstance(digest, str) else None
+
+
 def state_from_json(values: dict[str, Any]) -> State:
     """The state that `State.as_json` gave. Raises TypeError or KeyError where it is none."""
     lists = ("developers", "approvals")
@@ -143,7 +165,8 @@ def state_from_json(values: dict[str, Any]) -> State:
 
 def _rollout(values: dict[str, Any]) -> Rollout:
     stages = tuple(stage_from_json(stage) for stage in values["stages"])
-    return Rollout(**{**values, "stages": stages, "go_aheads": tuple(values["go_aheads"])})
+    timeline = tuple(Moved(**line) for line in values["timeline"])
+    return Rollout(**{**values, "stages": stages, "go_aheads": tuple(values["go_aheads"]), "timeline": timeline})
 
 
 def stage_from_json(values: dict[str, Any]) -> Stage:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from expectations.releases import check_champion
-from expectations.state import Body, Mode, Record, Release, Rollout, Stage, State, stage_from_json
+from expectations.state import Body, Mode, Record, Release, Rollout, Stage, State, evidence_of, stage_from_json
 from expectations.transitions import Transition, of_release
 
 # A longer one would be none: nobody would have to look after it.
@@ -120,12 +120,18 @@ def _running_of(state: State, model: str, body: Body) -> Rollout | str:
     return running
 
 
+def _check_held(running: Rollout, body: Body, now: str) -> str | None:
+    if body["holder"] == running.holder or now > running.lease_until:
+        return None
+    return f"{running.release}: its rollout is held by {running.holder} until {running.lease_until}."
+
+
 def _check_traffic_set(state: State, model: str, body: Body, now: str) -> str | None:
     running = _running_of(state, model, body)
     if isinstance(running, str):
         return running
-    if body["holder"] != running.holder and now <= running.lease_until:
-        return f"{running.release}: its rollout is held by {running.holder} until {running.lease_until}."
+    if held := _check_held(running, body, now):
+        return held
     if isinstance(body["stage"], bool) or body["stage"] not in (running.stage, running.stage + 1):
         return f"{running.release} is in stage {running.stage}: expected it or the next, found {body['stage']}."
     if not 0 <= body["stage"] < len(running.stages):
@@ -138,15 +144,19 @@ def _check_traffic_set(state: State, model: str, body: Body, now: str) -> str | 
 
 def _traffic_set(draft: State, record: Record) -> None:
     body, running = record.body, draft.rollouts[record.model]
-    moved = body["stage"] != running.stage
-    draft.rollouts[record.model] = replace(
-        running,
-        stage=body["stage"],
-        stage_since=record.time if moved else running.stage_since,
-        holder=body["holder"],
-        lease_until=body["lease_until"],
-        why=body["why"],
-    )
+    leased = replace(running, holder=body["holder"], lease_until=body["lease_until"], evidence=evidence_of(body))
+    moves = body["stage"] != running.stage
+    draft.rollouts[record.model] = leased.moved(record.time, body["stage"], body) if moves else leased
+
+
+def _check_withdrawn(state: State, model: str, body: Body, now: str) -> str | None:
+    running = _running_of(state, model, body)
+    return running if isinstance(running, str) else _check_held(running, body, now)
+
+
+def _withdrawn(draft: State, record: Record) -> None:
+    running = draft.rollouts[record.model]
+    draft.rollouts[record.model] = running.moved(record.time, -1, record.body)
 
 
 def _check_go_ahead(state: State, model: str, body: Body, _now: str) -> str | None:
@@ -184,7 +194,7 @@ def _rolled_back(draft: State, record: Record) -> None:
     # A finished rollout that is undone later was rolled back too.
     rollout = draft.rollouts.get(release.model)
     if rollout and rollout.release == release.id:
-        draft.rollouts[release.model] = replace(rollout, status="rolled back", why=record.body["why"])
+        draft.rollouts[release.model] = rollout.moved(record.time, rollout.stage, record.body, status="rolled back")
 
 
 def _check_mode(state: State, model: str, body: Body, _now: str) -> str | None:
@@ -226,6 +236,8 @@ TRANSITIONS = {
         {**_LEASE, "salt": str, "stages": (list, tuple)}, _check_rollout_started, _rollout_started
     ),
     "traffic set": Transition({**_LEASE, "stage": int, "why": str}, _check_traffic_set, _traffic_set),
+    # Back to before the first stage: to see that gateways obey, before anybody is answered by the challenger.
+    "traffic withdrawn": Transition({"release": str, "holder": str, "why": str}, _check_withdrawn, _withdrawn),
     "go ahead given": Transition({"release": str, "stage": int, "person": str}, _check_go_ahead, _go_ahead),
     "rolled back": Transition({"release": str, "why": str, "by": str}, of_release(_check_rolled_back), _rolled_back),
     "mode set": Transition({"mode": str, "why": str, "by": str}, _check_mode, _mode_set),

@@ -130,8 +130,9 @@ GO_AHEAD = ("go ahead given", {"release": "r2", "stage": 2, "person": "vera"})
 BACK = [("rolled back", {"release": name, "why": "errors", "by": "rollout"}) for name in ("r1", "r2")]
 MODE = [("mode set", {"mode": mode, "fallback": "r1", "why": "late", "by": "vera"}) for mode in ("fallback", "off")]
 TO_ROLL_OUT = [*GOOD, SECOND[0], COMPARED, SECOND[2]]
+WITHDRAWN = ("traffic withdrawn", {"release": "r2", "holder": "h1", "why": "rehearsal"})
 ROLLED_OUT = [*TO_ROLL_OUT, ROLLOUT, *TRAFFIC[:2], GO_AHEAD, TRAFFIC[2], SECOND[3]]
-MOVES = st.sampled_from([*ROLLED_OUT, NO, STOPPED, BY_FORCE, *BACK, *MODE]) | CHANGED
+MOVES = st.sampled_from([*ROLLED_OUT, WITHDRAWN, NO, STOPPED, BY_FORCE, *BACK, *MODE]) | CHANGED
 # At random few would come as far as a rollout: so whole stretches of one come too.
 LONG = st.builds(lambda n, more: [*ROLLED_OUT[:n], *more], st.integers(0, len(ROLLED_OUT)), st.lists(MOVES, max_size=6))
 LIVES = st.lists(MOVES, max_size=16) | LONG

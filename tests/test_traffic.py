@@ -14,6 +14,7 @@ from test_history import (
     SECOND,
     TO_ROLL_OUT,
     TRAFFIC,
+    WITHDRAWN,
 )
 from test_history import records as made
 
@@ -99,6 +100,13 @@ def changed(step, **more):
 )
 def test_what_moves_traffic_out_of_turn_is_refused_with_a_reason(before, step, words):
     assert words in refusal(after(*before), *step, NOW)
+
+
+def test_a_challenger_that_is_withdrawn_begins_again_at_the_first_stage():
+    assert way(*TO_ROLL_OUT, ROLLOUT, TRAFFIC[0], WITHDRAWN) == ("r1", None, None)
+    assert way(*TO_ROLL_OUT, ROLLOUT, TRAFFIC[0], WITHDRAWN, TRAFFIC[0]) == ("r1", "r2", 0.0)
+    lines = after(*TO_ROLL_OUT, ROLLOUT, TRAFFIC[0], TRAFFIC[0], WITHDRAWN).rollouts["m"].timeline
+    assert [(line.stage, line.why) for line in lines] == [(0, ""), (-1, "rehearsal")]
 
 
 def test_a_rollout_whose_lease_ran_out_can_be_taken_over():
