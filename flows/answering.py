@@ -20,6 +20,8 @@ STATUS_WORDS = {
     "rejected": "was rejected",
     "started": "was begun and not finished: run the same command again",
     "approved": "is approved",
+    "rolling out": "is being rolled out",
+    "rolled back": "was rolled back",
     "imported": "was imported, to be read",
 }
 

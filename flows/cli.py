@@ -2,7 +2,7 @@
 
 import click
 
-from flows import keeping_commands, release_commands, settings, store_commands
+from flows import keeping_commands, release_commands, settings, store_commands, traffic_commands
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -23,6 +23,10 @@ for command in (
     release_commands.release,
     store_commands.approve,
     store_commands.reject,
+    traffic_commands.promote,
+    traffic_commands.rollback,
+    traffic_commands.mode,
+    traffic_commands.go_ahead,
     store_commands.status,
     store_commands.history,
     store_commands.verify,

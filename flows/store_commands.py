@@ -2,12 +2,15 @@
 
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from expectations.errors import CannotAsk
+from expectations.history import State
+from expectations.state import Mode
 from flows.answering import (
     DONE,
     NO,
@@ -29,9 +32,8 @@ def _decide(
     missing = done.approvals_needed - len(done.approvals)
     said = f"{done.id} {STATUS_WORDS[done.status]}." + (f" {missing} more needed." if done.status == "waiting" else "")
     result = {"release": done.id, "status": done.status, "approvals": list(done.approvals)}
-    answer(
-        json_, result, f"{person}: {decision}. {said}\nNext: seatrial status {model} --store {shlex.quote(store_url)}"
-    )
+    follow = f"seatrial {'rollout' if done.status == 'approved' else 'status'} {model}"
+    answer(json_, result, f"{person}: {decision}. {said}\nNext: {follow} --store {shlex.quote(store_url)}")
 
 
 def _decision(name: str, words: str, why: str) -> click.Command:
@@ -81,9 +83,31 @@ def status(model: str, store_url: str, json_: bool) -> None:
         "model": model,
         "champion": state.models.get(model),
         "releases": [{"id": i.id, "status": i.status} for i in mine],
+        "mode": asdict(state.modes.get(model, Mode())),
+        "rollout": asdict(state.rollouts[model]) if model in state.rollouts else None,
     }
-    serves = f"{model}: {state.models.get(model) or 'nothing'} serves."
-    answer(json_, value, "\n".join([serves, *lines]))
+    answer(json_, value, "\n".join([*_traffic_words(state, model), *lines]))
+
+
+def _traffic_words(state: State, model: str) -> list[str]:
+    """Who answers, and how far a rollout is."""
+    from expectations.traffic import route
+
+    now, running = route(state, model), state.running(model)
+    if now is None:
+        return [f"{model}: nothing serves."]
+    mode = (
+        "" if now.mode == "normal" else f" Mode {now.mode} since {state.modes[model].since}: {state.modes[model].why}"
+    )
+    lines = [f"{model}: {now.champion} serves.{mode}"]
+    if running:
+        stage = running.stages[running.stage] if running.stage >= 0 else None
+        part = (
+            "no traffic yet" if stage is None else "in shadow" if stage.shadow else f"{stage.share:.4g} of the traffic"
+        )
+        told = f"stage {running.stage + 1} of {len(running.stages)}, {part}, lease until {running.lease_until[:19]}"
+        lines.append(f"Rolling out {running.release}: {told}, held by {running.holder}.")
+    return lines
 
 
 def _since(item: Any) -> str:
@@ -106,8 +130,6 @@ def history(model: str, store_url: str, json_: bool) -> None:
 
     Example: seatrial history ames-price --store ./store
     """
-    from dataclasses import asdict
-
     from tasks.job import open_ledger
 
     records = [item for item in open_ledger(store_url).read() if item.model == model]
@@ -118,8 +140,8 @@ def history(model: str, store_url: str, json_: bool) -> None:
 
 
 def _record_words(body: dict[str, Any]) -> str:
-    keys = ("release", "outcome", "person", "decision", "comment")
-    return "  ".join(str(body[key]) for key in keys if body.get(key))
+    keys = ("release", "outcome", "person", "by", "decision", "mode", "stage", "why", "comment", "words")
+    return "  ".join(str(body[key]) for key in keys if body.get(key) not in (None, ""))
 
 
 @click.command(cls=Command)
