@@ -23,6 +23,7 @@ for command in (
     release_commands.release,
     store_commands.approve,
     store_commands.reject,
+    traffic_commands.rollout,
     traffic_commands.promote,
     traffic_commands.rollback,
     traffic_commands.mode,

@@ -1,11 +1,14 @@
-"""What people say about traffic: promote, rollback, mode, go-ahead."""
+"""Traffic: the rollout that moves it, and what people say about it: promote, rollback, mode, go-ahead."""
 
 import shlex
+import sys
+from typing import Any
 
 import click
 
 from expectations.traffic import MODES
-from flows.answering import STATUS_WORDS, Command, answer, as_json, store_option
+from flows import settings
+from flows.answering import DONE, NO, STATUS_WORDS, Command, answer, as_json, store_option
 
 person_option = click.option("--as", "person", required=True, help="Your name, as in the release spec.")
 why_option = click.option("--why", required=True, help="The reason; it is kept in the ledger.")
@@ -93,3 +96,33 @@ def go_ahead(model: str, store_url: str, person: str, why: str, json_: bool) -> 
     said = f"{rollout.release}: {person} says go ahead with stage {stage + 1} of {len(rollout.stages)} ({share:.0%})."
     follow = f"Next: seatrial status {model} --store {shlex.quote(store_url)}"
     answer(json_, {"release": rollout.release, "stage": stage}, f"{said}\n{follow}")
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@store_option
+@click.option("--release", "release_", help="Which release, if several are approved.")
+@click.option("--every", "every_s", default=10.0, show_default=True, help="Seconds between two looks at the log.")
+@as_json
+def rollout(model: str, store_url: str, release_: str | None, every_s: float, json_: bool) -> None:
+    """Move traffic to the approved release, stage by stage; rolls back by itself. Run again, it goes on.
+
+    Example: seatrial rollout ames-price --store ./store
+    """
+    from tasks.job import open_ledger
+
+    open_ledger(store_url)
+    done = _run(store_url, model, release_, every_s)
+    said = {"finished": "serves", "rolled back": "was rolled back"}[done["status"]]
+    answer(json_, done, f"{done['release']} {said}: {done['why']}\nTimeline: {done['page']}")
+    sys.exit(DONE if done["status"] == "finished" else NO)
+
+
+def _run(store_url: str, model: str, release: str | None, every_s: float) -> dict[str, Any]:
+    wait_for_server = settings.start_server_beside_imports()
+    from flows.rollout import rollout as run
+
+    settings.show_progress(lambda line: click.echo(line, err=True))
+    wait_for_server()
+    result: dict[str, Any] = run(store_url, model, release, every_s)
+    return result

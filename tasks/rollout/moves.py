@@ -1,0 +1,119 @@
+"""What a rollout does next: pure decisions on what the ledger, the clock and the judge say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import pandas as pd
+
+from expectations.sequential.answers import Answer, Kind, together
+from expectations.sequential.stages import Stage as Standing
+from expectations.state import Rollout
+from tasks.rollout.plan import Plan
+
+# What gateways are promised to need until they obey a record.
+OBEYS_WITHIN_S = 2.0
+
+
+class Act(StrEnum):
+    """What can be done."""
+
+    HOLD = "hold"
+    ENTER = "enter"
+    WITHDRAW = "withdraw"
+    PROMOTE = "promote"
+    ROLL_BACK = "roll back"
+
+
+@dataclass(frozen=True)
+class Move:
+    """One act, why, and the stage that it enters."""
+
+    act: Act
+    words: str
+    stage: int = -1
+
+
+def entered(rollout: Rollout) -> str:
+    """When the present stage began, or the rollout itself."""
+    return rollout.timeline[-1].time if rollout.timeline else rollout.started_at
+
+
+def minutes_since(time: str, now: datetime) -> float:
+    """Minutes from a time in the ledger until now."""
+    return (now - datetime.fromisoformat(time)).total_seconds() / 60
+
+
+def standing(plan: Plan, rollout: Rollout, now: datetime, last: Mapping[str, datetime]) -> Standing:
+    """Where the rollout stands, as the judge is told. `last`: when each release was asked last."""
+    at, step = rollout.stage, plan.steps[rollout.stage]
+    elapsed = minutes_since(entered(rollout), now)
+    # In the last stage nobody is left for the champion.
+    arms = [plan.release.id] if at == len(plan.stages) - 1 else [plan.champion, plan.release.id]
+    idle = max(min(elapsed, _minutes_until(now, last.get(arm))) for arm in arms)
+    shares = [0.0 if stage.shadow else stage.share for stage in plan.stages]
+    return Standing(
+        number=at,
+        share=shares[at],
+        next_share=shares[min(at + 1, len(shares) - 1)],
+        minutes=step.minutes,
+        requests=step.requests,
+        elapsed=elapsed,
+        idle=idle,
+        stalled=plan.spec.rollout.stalled_minutes,
+    )
+
+
+def _minutes_until(now: datetime, then: datetime | None) -> float:
+    return float("inf") if then is None else (now - then).total_seconds() / 60
+
+
+def next_move(plan: Plan, rollout: Rollout, answers: Sequence[Answer]) -> Move:
+    """What follows from the judge's answers in a stage."""
+    said, ahead = together(answers, plan.spec.rollout.alpha), rollout.stage + 1
+    if said.kind is Kind.ROLL_BACK:
+        return Move(Act.ROLL_BACK, said.words)
+    if said.kind is Kind.CANNOT_TELL:
+        more = f" About {said.more:,} more {said.unit}." if said.more else ""
+        return Move(Act.HOLD, f"cannot tell yet: {said.words}{more}")
+    if ahead == len(plan.stages):
+        return Move(Act.PROMOTE, said.words)
+    if plan.stages[ahead].go_ahead and ahead not in rollout.go_aheads:
+        name = plan.spec.model.name
+        return Move(Act.HOLD, f"good so far; stage {ahead + 1} waits for a person: seatrial go-ahead {name} --as NAME")
+    return Move(Act.ENTER, said.words, ahead)
+
+
+def rehearse(plan: Plan, rollout: Rollout, rows: pd.DataFrame, now: datetime) -> Move | None:
+    """The rehearsal of the rollback, in the shadow stage: None once it is over, or where there is no shadow stage.
+
+    The challenger is taken back while nobody is answered by it yet, and the log tells when gateways stopped asking it.
+    `rows`: what was logged since the rollout began.
+    """
+    if not plan.stages[0].shadow or any(line.stage > 0 for line in rollout.timeline):
+        return None
+    withdrawn = [line for line in rollout.timeline if line.stage == -1]
+    if rollout.stage == 0:
+        if withdrawn:
+            return None
+        seen = int((rows["shadow"] & (rows["release"] == plan.release.id)).sum())
+        waits = Move(Act.HOLD, "rehearsal: cannot tell yet, no request was scored in shadow")
+        return Move(Act.WITHDRAW, f"rehearsal of the rollback, after {seen:,} in shadow") if seen else waits
+    if not withdrawn:
+        return Move(Act.ENTER, "the rollout begins", 0)
+    return _obeyed(rows, pd.Timestamp(withdrawn[-1].time), pd.Timestamp(now))
+
+
+def _obeyed(rows: pd.DataFrame, withdrawn: pd.Timestamp, now: pd.Timestamp) -> Move:
+    after = rows[rows["time"] > withdrawn]
+    late = (after["time"] - withdrawn).dt.total_seconds()
+    shadows = late[after["shadow"]]
+    slowest = float(shadows.max()) if len(shadows) else 0.0
+    if slowest > OBEYS_WITHIN_S:
+        words = f"rehearsal: {slowest:.1f} s after the rollback a gateway still asked the challenger"
+        return Move(Act.ROLL_BACK, f"{words}; {OBEYS_WITHIN_S:g} s are promised.")
+    seen = int((late > OBEYS_WITHIN_S).sum())
+    if not seen:
+        return Move(Act.HOLD, "rehearsal: cannot tell yet, no request since the rollback")
+    return Move(Act.ENTER, f"rehearsal: all gateways obeyed within {slowest:.1f} s ({seen:,} requests since)", 0)
