@@ -1,0 +1,91 @@
+"""One process of the gateway: uvicorn on a socket of its own or an inherited one."""
+
+import ipaddress
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from expectations.errors import CannotAsk
+from infra.gateway.app import App
+from infra.gateway.edges import Edges
+
+BACKLOG = 2048
+
+
+@dataclass(frozen=True)
+class Tls:
+    """PEM files: the certificate with its chain, and its key."""
+
+    certificate: Path
+    key: Path
+
+    def check(self) -> None:
+        """Raises CannotAsk where they cannot be used."""
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise CannotAsk(f"{self.certificate}, {self.key}: not a certificate and its key: {error}.") from None
+
+
+def refuse_exposed(host: str, guarded: bool, exposed: bool) -> None:
+    """Raises CannotAsk where others could reach a gateway that has no TLS or no tokens, and nobody said that they may.
+
+    `guarded`: it has both.
+    """
+    if not (guarded or exposed or is_loopback(host)):
+        raise CannotAsk(
+            f"{host}: expected an address of this machine alone, such as 127.0.0.1, or TLS and tokens; found neither. "
+            "Give --tls-certificate, --tls-key and --tokens, or say --exposed if something in front keeps others out."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A listening socket, which processes may share. Raises CannotAsk."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise CannotAsk(f"{host}:{port}: cannot listen there: {error.strerror or error}.") from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def make_server(app: App, tls: Tls | None = None) -> uvicorn.Server:
+    """A server that stops accepting on SIGTERM, finishes what it has, and ends within `stop_seconds`.
+
+    It serves after `run(sockets=[...])`, or `await serve(sockets=[...])` on a loop that runs already.
+    """
+    limits = app.limits
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=Edges,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            loop="uvloop",
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            log_config=None,
+            backlog=BACKLOG,
+            timeout_keep_alive=int(limits.idle_seconds),
+            timeout_graceful_shutdown=limits.stop_seconds,
+            ssl_certfile=tls.certificate if tls else None,
+            ssl_keyfile=tls.key if tls else None,
+        )
+    )
