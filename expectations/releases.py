@@ -95,6 +95,7 @@ def _judged(draft: State, record: Record) -> None:
         outcome=body["outcome"],
         dossier_digest=body["dossier_digest"],
         package_digest=body.get("package_digest") or "",
+        document_digest=str(body["blobs"].get("document") or ""),
         champion_compared=body["champion_compared"],
         approvals_needed=body["approvals_needed"],
         judged_at=record.seq,

@@ -39,6 +39,7 @@ class Release:
     outcome: str = ""
     dossier_digest: str = ""
     package_digest: str = ""
+    document_digest: str = ""
     champion_compared: str | None = None
     approvals: tuple[str, ...] = ()
     rejected_by: str | None = None
@@ -131,14 +132,19 @@ class State:
 
 def state_from_json(values: dict[str, Any]) -> State:
     """The state that `State.as_json` gave. Raises TypeError or KeyError where it is none."""
-    lists = ("developers", "approvals")
-    releases = [Release(**{**item, **{key: tuple(item[key]) for key in lists}}) for item in values["releases"]]
+    releases = [_release(item) for item in values["releases"]]
     return State(
         dict(values["models"]),
         {release.id: release for release in releases},
         {model: _rollout(item) for model, item in values["rollouts"].items()},
         {model: Mode(**item) for model, item in values["modes"].items()},
     )
+
+
+def _release(values: dict[str, Any]) -> Release:
+    # Asked for by name: a state without it was written by another version, and is read again from the records.
+    lists = {key: tuple(values[key]) for key in ("developers", "approvals")}
+    return Release(**{**values, **lists, "document_digest": values["document_digest"]})
 
 
 def _rollout(values: dict[str, Any]) -> Rollout:

@@ -18,7 +18,10 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 @dataclass(frozen=True)
 class Route:
-    """Who answers for a model: releases by name. The challenger counts until `lease_until` (Unix seconds)."""
+    """Who answers for a model: releases by name. The challenger counts until `lease_until` (Unix seconds).
+
+    `why` is the mode's reason.
+    """
 
     model: str
     champion: str
@@ -29,6 +32,7 @@ class Route:
     stage_number: int = -1
     salt: str = ""
     lease_until: float = 0.0
+    why: str = ""
 
     @property
     def releases(self) -> tuple[str, ...]:
@@ -42,7 +46,8 @@ def route(state: State, model: str) -> Route | None:
     if champion is None:
         return None
     mode, running = state.modes.get(model, Mode()), state.running(model)
-    plain = Route(model, champion, mode.name, mode.fallback if mode.fallback != champion else None)
+    fallback = mode.fallback if mode.fallback != champion else None
+    plain = Route(model, champion, mode.name, fallback, why=mode.why)
     if running is None or running.stage < 0:
         return plain
     return replace(

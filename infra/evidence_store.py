@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from expectations.records import Evidence, canonical_json
-from infra.store import Store
+from infra.store import Blobs, Store
 
 Reference = dict[str, Any]
 
@@ -18,7 +18,7 @@ def put_json(store: Store, value: Any) -> str:
     return store.put_blob(canonical_json(value))
 
 
-def get_json(store: Store, digest: str) -> Any:
+def get_json(store: Blobs, digest: str) -> Any:
     """The inverse of `put_json`."""
     return json.loads(store.get_blob(digest))
 

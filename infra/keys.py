@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -49,12 +50,16 @@ def seen(home: Path, store_url: str) -> dict[str, Any] | None:
 
 def remember(home: Path, store_url: str, last: dict[str, Any]) -> None:
     """Keeps `last` as what was seen. It never goes back: of many threads and processes the highest `seq` stays."""
-    path = _seen_path(home, store_url)
+    keep_highest(home, _seen_path(home, store_url), last, lambda: seen(home, store_url))
+
+
+def keep_highest(home: Path, path: Path, last: dict[str, Any], found: Callable[[], dict[str, Any] | None]) -> None:
+    """`last`, with its `seq`, in a file of this account's home, unless what is `found` there is as high or higher."""
     _make_private(home)
     _make_private(path.parent)
-    with on_disk(f"keeping what was seen of {store_url} in {home}"), path.with_suffix(".lock").open("w") as lock:
+    with on_disk(f"keeping what was seen in {path}"), path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        before = seen(home, store_url)
+        before = found()
         if before is None or before["seq"] < last["seq"]:
             _replace(path, canonical_json(last))
 
@@ -75,6 +80,11 @@ def _make_private(folder: Path) -> None:
 
 
 def _seen_path(home: Path, store_url: str) -> Path:
+    return home / "stores" / f"{place_name(store_url)}.json"
+
+
+def place_name(store_url: str) -> str:
+    """A store's name among this account's files."""
     # By place, not by content: that is how another ledger in the same place is found.
     place = store_url if "://" in store_url else str(Path(store_url).resolve())
-    return home / "stores" / f"{digest_of(place.encode())[7:23]}.json"
+    return digest_of(place.encode())[7:23]

@@ -59,7 +59,11 @@ class Ledger:
 
     def state(self) -> State:
         """The fold over all records, from the newest checkpoint on."""
-        return self._read_on().state
+        return self.known().state
+
+    def known(self) -> Known:
+        """The last record's number and digest beside that fold; cheap where nothing is new."""
+        return self._read_on()
 
     def verdict(self, release: Release) -> dict[str, Any]:
         """What a judged release's verdict said: its blobs and figures too. Raises Tampered."""

@@ -14,7 +14,7 @@ import pandas as pd
 from expectations.errors import CannotAsk
 from infra.evidence_store import get_json, put_json
 from infra.runtime import Scorer
-from infra.store import Store
+from infra.store import Blobs, Store
 
 PROVEN_WITH = ("onnxruntime", "onnx", "skl2onnx", "scikit-learn", "numpy", "pandas", "protobuf")
 # What scoring depends on; the others only made the graph.
@@ -33,7 +33,7 @@ def keep_package(store: Store, graph: bytes, golden: dict[str, Any]) -> tuple[st
     return put_json(store, {**blobs, "signature": Scorer(graph).signature, "versions": versions()}), blobs
 
 
-def open_package(store: Store, digest: str) -> Scorer:
+def open_package(store: Blobs, digest: str) -> Scorer:
     """The package, loaded as production loads it.
 
     Raises CannotAsk where this machine's versions are not those of the proof and a golden record gets another answer;

@@ -23,6 +23,13 @@ class Corrupt(CannotAsk):
     """A blob is not what its digest says."""
 
 
+class Blobs(Protocol):
+    """Whatever blobs can be got from: a store, or this account's copies."""
+
+    def get_blob(self, digest: str) -> bytes:
+        """The bytes of a digest, checked. Raises Missing or Corrupt."""
+
+
 class Store(Protocol):
     """One directory or bucket. Nothing is changed in place: keys are written once, blobs lie by their content.
 

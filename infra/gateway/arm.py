@@ -1,6 +1,6 @@
 """One release at hand: its package, loaded, and how tensors that were sent become its inputs."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from infra.runtime import Scorer
 
 NUMBERS: Mapping[str, type] = {"int64": np.int64, "float": np.float32, "double": np.float64}
 
+# What a caller did not send and is looked up before the package is asked: the tensors with those added.
+Enrich = Callable[[Tensors, int], Awaitable[Tensors]]
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -20,6 +23,7 @@ class Arm:
     release: str
     scorer: Scorer
     inline: bool = True
+    enrich: Enrich | None = None
 
     def answer(self, tensors: Tensors, rows: int) -> dict[str, npt.NDArray[Any]]:
         """Every output by its name. Raises Turned (400) naming what is missing or of another type or length."""

@@ -37,13 +37,16 @@ class Asked:
 class Answered:
     """What an arm's package said, `[n, 1]` or `[n, k]` each, and which arm: champion, challenger or fallback.
 
-    `notes` are words for the caller, such as that the answer is the fallback's, and why.
+    `notes` are words for the caller, such as that the answer is the fallback's, and why. Rows in `refused` were not
+    trusted: their prediction and what goes with it is empty (NaN, "", False). Those in `fell_back` the fallback answered.
     """
 
     outputs: Mapping[str, npt.NDArray[Any]]
     release: str
     arm: str
     notes: tuple[str, ...] = ()
+    refused: tuple[int, ...] = ()
+    fell_back: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class About:
-    """A model: its serving release and the others at hand, its tensors, and what its guards may say."""
+    """A model: its serving release and the others at hand, its tensors, and what its guards may say.
+
+    `also` may be sent too: no graph reads it, it decides who answers.
+    """
 
     name: str
     release: str
@@ -66,6 +72,7 @@ class About:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     classes: tuple[str, ...] = ()
+    also: tuple[Tensor, ...] = ()
     # What each bit of the output `reasons` means, and each column of `flags`.
     reasons: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
@@ -77,6 +84,9 @@ class Desk(Protocol):
 
     def ready(self) -> bool:
         """Whether every model that was named has a package loaded."""
+
+    def health(self) -> Mapping[str, Any]:
+        """For people who look after it, as JSON values: what is served, up to which record, and what is wrong."""
 
     def models(self) -> Sequence[str]:
         """The models that are served here."""

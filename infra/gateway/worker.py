@@ -1,0 +1,95 @@
+"""One process of the gateway: `python -m infra.gateway.worker`, begun by the supervisor.
+
+The first line of its input is its plan, as JSON; the end of its input tells it that the supervisor is gone. What it has
+to say are lines of JSON, `{"level": ..., "words": ...}`.
+"""
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from expectations.errors import CannotAsk
+
+# While a package is loaded beside it, the event loop gets the interpreter back after this many seconds, not after 5 ms.
+SWITCH_SECONDS = 0.0005
+
+
+class Lines(logging.Handler):
+    """Hands the log on to the supervisor."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        say(record.levelname.lower(), self.format(record))
+
+
+def say(level: str, words: str) -> None:
+    """To the supervisor; to nobody, if it is gone."""
+    try:
+        os.write(1, (json.dumps({"level": level, "words": words}) + "\n").encode())
+    except OSError:
+        return
+
+
+class Ending:
+    """What SIGTERM does: before there is a server the process ends at once, afterwards the server finishes first.
+
+    uvicorn takes the signals while it serves and hands them on when it has finished, when there is more to finish.
+    """
+
+    def __init__(self) -> None:
+        self.server: uvicorn.Server | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+
+    def _end(self, *_: object) -> None:
+        if self.server is None:
+            os._exit(0)
+        self.server.should_exit = True
+
+
+def main() -> None:
+    """Serves until SIGTERM, or until the supervisor is gone."""
+    ending, plan = Ending(), json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    log = logging.getLogger("seatrial.gateway")
+    log.addHandler(Lines())
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        _serve(plan, ending)
+    except CannotAsk as error:
+        say("error", str(error))
+        os._exit(2)
+    # Threads that hang in a release hold nobody up.
+    os._exit(0)
+
+
+def _end_with_supervisor() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _serve(plan: dict[str, Any], ending: Ending) -> None:
+    tokens = read_tokens(Path(plan["tokens"])) if plan["tokens"] else None
+    tls = Tls(Path(plan["certificate"]), Path(plan["key"])) if plan["certificate"] else None
+    metrics = Metrics(Path(plan["metrics"]))
+    following = Following(plan["store"], home(), tuple(plan["models"]), metrics)
+    following.start()
+    diary = Diary(open_store(plan["store"]), home(), metrics).start()
+    desk = LedgerDesk(following, diary, metrics, Buckets(plan["shared"]))
+    ending.server = make_server(App(desk, tokens=tokens), tls)
+    say("up", "")
+    ending.server.run(sockets=[socket.socket(fileno=plan["listener"])])
+    diary.stop()
+
+
+if __name__ == "__main__":
+    main()
