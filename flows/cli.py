@@ -2,7 +2,7 @@
 
 import click
 
-from flows import keeping_commands, release_commands, settings, store_commands
+from flows import keeping_commands, release_commands, serving_commands, settings, store_commands
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -21,6 +21,7 @@ for command in (
     release_commands.init,
     release_commands.check,
     release_commands.release,
+    serving_commands.serve,
     store_commands.approve,
     store_commands.reject,
     store_commands.status,

@@ -28,7 +28,7 @@ def shared_memory() -> int:
 
 
 class Buckets:
-    """A token for each record. For one thread of each process: the lock is between processes, and dies with its owner."""
+    """A token for each record. For one thread of each process: the lock is between processes, and ends with them."""
 
     def __init__(self, descriptor: int | None = None) -> None:
         self._file = shared_memory() if descriptor is None else descriptor

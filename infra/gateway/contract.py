@@ -38,7 +38,7 @@ class Answered:
     """What an arm's package said, `[n, 1]` or `[n, k]` each, and which arm: champion, challenger or fallback.
 
     `notes` are words for the caller, such as that the answer is the fallback's, and why. Rows in `refused` were not
-    trusted: their prediction and what goes with it is empty (NaN, "", False). Those in `fell_back` the fallback answered.
+    trusted: their prediction and what goes with it is empty (NaN, "", False). Those in `fell_back` are the fallback's.
     """
 
     outputs: Mapping[str, npt.NDArray[Any]]

@@ -72,12 +72,9 @@ class LedgerDesk:
 
     def feedback(self, model: str, truths: Sequence[Mapping[str, Any]], caller: str) -> int:
         """See Desk."""
-        from infra.gateway.feedback import read_truths
-
-        classes = self._post(model).champion.signature["classes"]
-        read = read_truths(truths, classes)
-        self._diary.truths(model, read, caller)
-        return len(read)
+        self._post(model)
+        self._diary.truths(model, truths, caller)
+        return len(truths)
 
     def report(self, model: str, words: str, request_id: str | None, caller: str) -> None:
         """See Desk."""

@@ -13,10 +13,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from socket import socket
 from typing import Any
 
 from expectations.errors import CannotAsk
+from infra.gateway.buckets import shared_memory
+from infra.gateway.server import Tls, open_socket, refuse_exposed
+from infra.gateway.tokens import read_tokens
 
 # Until a worker that died is begun again: doubled each time, forgotten once one has lived so long.
 PAUSE, LONGEST_PAUSE, LIVED = 0.1, 10.0, 10.0
@@ -44,7 +48,7 @@ class Worker:
 class Supervisor:
     """Runs `processes` workers with `plan` (JSON values; see the worker) on `listener` until it is told to stop.
 
-    `tell(level, words)` gets what they have to say; `up` is called once, when all are there for the first time.
+    `tell(level, words)` gets what they have to say; `up` is called once, when the first of them serves.
     """
 
     plan: dict[str, Any]
@@ -71,7 +75,7 @@ class Supervisor:
             while not self._stops:
                 for worker in self._workers:
                     self._look_after(worker)
-                if not told and len(self._there) == self.processes:
+                if self._there and not told:
                     self.up()
                     told = True
                 time.sleep(LOOK)
@@ -154,3 +158,49 @@ class Supervisor:
                     process.kill()
             time.sleep(LOOK)
         os.close(self.shared)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What `seatrial serve` is asked for. No models: all that have a champion."""
+
+    store_url: str
+    models: tuple[str, ...]
+    host: str = "127.0.0.1"
+    port: int = 8080
+    processes: int = 1
+    tokens: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    exposed: bool = False
+
+
+def run_gateway(gateway: Gateway, tell: Tell, up: Callable[[str], None]) -> None:
+    """Serves until SIGINT or SIGTERM. `up` is told the URL. Raises CannotAsk for what can be told before."""
+    tls = _checked(gateway)
+    listener = open_socket(gateway.host, gateway.port)
+    host, port = gateway.host, listener.getsockname()[1]
+    url = f"http{'s' * bool(tls)}://{f'[{host}]' if ':' in host else host}:{port}"
+    plan = {
+        "store": gateway.store_url,
+        "models": list(gateway.models),
+        **{name: str(path) if path else "" for name, path in _files(gateway).items()},
+    }
+    Supervisor(plan, listener, shared_memory(), gateway.processes, tell, lambda: up(url)).run()
+
+
+def _files(gateway: Gateway) -> dict[str, Path | None]:
+    return {"tokens": gateway.tokens, "certificate": gateway.certificate, "key": gateway.key}
+
+
+def _checked(gateway: Gateway) -> bool:
+    """Whether it is served over TLS."""
+    if bool(gateway.certificate) != bool(gateway.key):
+        raise CannotAsk("--tls-cert and --tls-key go together: expected both or none, found one.")
+    if gateway.certificate and gateway.key:
+        Tls(gateway.certificate, gateway.key).check()
+    if gateway.tokens:
+        read_tokens(gateway.tokens)
+    tls = bool(gateway.certificate)
+    refuse_exposed(gateway.host, tls and bool(gateway.tokens), gateway.exposed)
+    return tls

@@ -14,7 +14,17 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import uvicorn
+
 from expectations.errors import CannotAsk
+from infra.gateway.app import App
+from infra.gateway.buckets import Buckets
+from infra.gateway.desk import LedgerDesk
+from infra.gateway.following import Following
+from infra.gateway.server import Tls, make_server
+from infra.gateway.tokens import read_tokens
+from infra.gateway.watching import Nobody
+from infra.keys import home
 
 # While a package is loaded beside it, the event loop gets the interpreter back after this many seconds, not after 5 ms.
 SWITCH_SECONDS = 0.0005
@@ -80,15 +90,13 @@ def _end_with_supervisor() -> None:
 def _serve(plan: dict[str, Any], ending: Ending) -> None:
     tokens = read_tokens(Path(plan["tokens"])) if plan["tokens"] else None
     tls = Tls(Path(plan["certificate"]), Path(plan["key"])) if plan["certificate"] else None
-    metrics = Metrics(Path(plan["metrics"]))
-    following = Following(plan["store"], home(), tuple(plan["models"]), metrics)
+    nobody = Nobody()
+    following = Following(plan["store"], home(), tuple(plan["models"]), nobody, lambda loaded: None)
     following.start()
-    diary = Diary(open_store(plan["store"]), home(), metrics).start()
-    desk = LedgerDesk(following, diary, metrics, Buckets(plan["shared"]))
+    desk = LedgerDesk(following, nobody, nobody, nobody, Buckets(plan["shared"]))
     ending.server = make_server(App(desk, tokens=tokens), tls)
     say("up", "")
     ending.server.run(sockets=[socket.socket(fileno=plan["listener"])])
-    diary.stop()
 
 
 if __name__ == "__main__":
