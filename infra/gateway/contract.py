@@ -22,7 +22,10 @@ class Turned(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request to predict `rows` records. `key` makes the split sticky; `caller` is whose token it was."""
+    """One request to predict `rows` records. `key` makes the split sticky; `caller` is whose token it was.
+
+    `size` is the body's, unpacked, in bytes: what it keeps in memory until it is written down.
+    """
 
     model: str
     tensors: Tensors
@@ -31,19 +34,24 @@ class Asked:
     key: str | None = None
     caller: str = ""
     version: str | None = None
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """What an arm's package said, `[n, 1]` or `[n, k]` each, and which arm: champion, challenger or fallback.
 
-    `notes` are words for the caller, such as that the answer is the fallback's, and why.
+    `notes` are words for the caller, such as that the answer is the fallback's, and why. Rows in `refused` were not
+    trusted: their prediction and what goes with it is empty (NaN, "", False). Those in `fell_back` the fallback
+    answered.
     """
 
     outputs: Mapping[str, npt.NDArray[Any]]
     release: str
     arm: str
     notes: tuple[str, ...] = ()
+    refused: tuple[int, ...] = ()
+    fell_back: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
