@@ -422,6 +422,22 @@ def _moved(step: RolloutStep) -> tuple[float, str]:
     return step.share, repr(sorted(step.groups.items()))
 
 
+class PredictionLog(Part):
+    """What the gateway writes down of each prediction.
+
+    The values of columns whose role is protected or sensitive are never written in clear.
+    """
+
+    protected: Literal["hash", "leave out"] = Field(
+        default="hash", description="Hashed, equal values stay equal, so that groups can be told apart"
+    )
+    sensitive: Literal["hash", "leave out"] = Field(
+        default="leave out", description="Where a column is protected too, leaving out goes before"
+    )
+    leave_out: tuple[str, ...] = Field(default=(), description="Further inputs that are not written down")
+    inputs: bool = Field(default=True, description="With false no input is: drift cannot be seen then")
+
+
 class Serving(Part):
     """How the gateway serves a release; part of what is approved.
 
@@ -458,6 +474,7 @@ class Serving(Part):
     boundary_share: float = Field(
         default=0.5, gt=0, le=1, description="A caller is warned of where more of the last 100 records or so hug one"
     )
+    log: PredictionLog = PredictionLog()
 
 
 class ReleaseSpec(Part):

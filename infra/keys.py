@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -25,15 +26,31 @@ def home() -> Path:
 
 def pipeline_key(folder: Path) -> CryptoSigner:
     """The Ed25519 key in `pipeline.pem`, made at first use, mode 0600. Raises CannotAsk where others may read it."""
-    path = folder / "pipeline.pem"
+    made = _private(folder / "pipeline.pem", lambda: CryptoSigner.generate_ed25519().private_bytes)
+    return CryptoSigner(load_pem_private_key(made, password=None))
+
+
+def store_secret(folder: Path, store_url: str) -> bytes:
+    """32 random bytes of a store, made at first use, mode 0600. Raises CannotAsk where others may read them."""
+    _make_private(folder)
+    path = _seen_path(folder, store_url).with_suffix(".secret")
+    return _private(path, lambda: secrets.token_bytes(32))
+
+
+def spool_folder(folder: Path, store_url: str) -> Path:
+    """Where what is on its way to a store waits."""
+    return folder / "spool" / place_name(store_url)
+
+
+def _private(path: Path, make: Callable[[], bytes]) -> bytes:
     if not path.exists():
-        _make_private(folder)
+        _make_private(path.parent)
         # Written as a whole and only by the first of several: the temporary file is 0600 from its birth.
-        LocalStore(folder).put_if_absent(path.name, CryptoSigner.generate_ed25519().private_bytes)
+        LocalStore(path.parent).put_if_absent(path.name, make())
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise CannotAsk(f"{path}: expected mode 0600, found {mode:04o}: others can read the key. Run: chmod 600 {path}")
-    return CryptoSigner(load_pem_private_key(path.read_bytes(), password=None))
+    return path.read_bytes()
 
 
 def seen(home: Path, store_url: str) -> dict[str, Any] | None:

@@ -22,7 +22,10 @@ class Turned(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request to predict `rows` records. `key` makes the split sticky; `caller` is whose token it was."""
+    """One request to predict `rows` records. `key` makes the split sticky; `caller` is whose token it was.
+
+    `size` is the body's, unpacked, in bytes: what it keeps in memory until it is written down.
+    """
 
     model: str
     tensors: Tensors
@@ -31,6 +34,7 @@ class Asked:
     key: str | None = None
     caller: str = ""
     version: str | None = None
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

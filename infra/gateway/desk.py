@@ -9,14 +9,17 @@ from typing import Any
 
 from infra.gateway.buckets import Buckets
 from infra.gateway.contract import About, Answered, Asked, Turned
+from infra.gateway.diary import Diary
 from infra.gateway.following import Following
 from infra.gateway.given import given
 from infra.gateway.hugging import Hugging
 from infra.gateway.loading import Loaded
+from infra.gateway.metrics import Metrics
 from infra.gateway.post import CHALLENGER, CHAMPION, Post, Seat
+from infra.gateway.reports import Reports
 from infra.gateway.scoring import answer_from
 from infra.gateway.shadow import Shadow
-from infra.gateway.watching import Diary, Metrics, Reports
+from infra.gateway.truths import read_truths
 
 LOG = logging.getLogger("seatrial.gateway")
 
@@ -72,9 +75,9 @@ class LedgerDesk:
 
     def feedback(self, model: str, truths: Sequence[Mapping[str, Any]], caller: str) -> int:
         """See Desk."""
-        self._post(model)
-        self._diary.truths(model, truths, caller)
-        return len(truths)
+        read = read_truths(truths, self._post(model).champion.signature["classes"])
+        self._diary.truths(model, read, caller)
+        return len(read)
 
     def report(self, model: str, words: str, request_id: str | None, caller: str) -> None:
         """See Desk."""

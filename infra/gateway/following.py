@@ -17,10 +17,10 @@ from expectations.traffic import Route, route
 from infra.checkpoints import Known
 from infra.gateway.last_state import keep_state, last_state
 from infra.gateway.loading import Copies, Loaded, Named, load
+from infra.gateway.metrics import Metrics
 from infra.gateway.post import Post, make_post
-from infra.gateway.watching import Know, Metrics
 from infra.ledger import Ledger
-from infra.store import Store, open_store
+from infra.store import Store
 
 LOG = logging.getLogger("seatrial.gateway")
 EVERY = 0.5
@@ -42,14 +42,15 @@ class Refused:
 class Following:
     """The posts of some models, or of all that the ledger names where none are given.
 
-    `step` is for one thread; everybody else reads `posts`, `known` and `problems`, which are exchanged whole.
+    `step` is for one thread; everybody else reads `posts`, `known` and `problems`, which are exchanged whole. `know` is
+    told of each release before it answers.
     """
 
-    def __init__(self, store_url: str, home: Path, models: tuple[str, ...], metrics: Metrics, know: Know) -> None:
-        self._url, self._home, self._models, self._metrics, self._know = store_url, home, models, metrics, know
-        self._opened: Store | None = None
-        self._ledger: Ledger | None = None
-        self._copies = Copies(self._store)
+    def __init__(
+        self, store: Store, home: Path, models: tuple[str, ...], metrics: Metrics, know: Callable[[Loaded], None]
+    ) -> None:
+        self._url, self._home, self._models, self._metrics, self._know = store.url, home, models, metrics, know
+        self._ledger, self._copies = Ledger(store, home), Copies(store)
         self._loaded: dict[str, Loaded] = {}
         self._refused: dict[str, Refused] = {}
         self._away, self._floor = "", -1
@@ -101,8 +102,6 @@ class Following:
 
     def _read(self) -> None:
         try:
-            if self._ledger is None:
-                self._ledger = Ledger(self._store(), self._home)
             known = self._ledger.known()
             if known.seq < self._floor:
                 raise CannotAsk(
@@ -120,11 +119,6 @@ class Following:
     def _take(self, known: Known) -> None:
         if known.seq > self.known.seq:
             self.known = known
-
-    def _store(self) -> Store:
-        if self._opened is None:
-            self._opened = open_store(self._url)
-        return self._opened
 
     def _gone(self, words: str) -> None:
         told = f"the ledger cannot be read; what it said up to record {self.known.seq} holds: {words}"

@@ -4,7 +4,7 @@ Everything that a release needs is kept in this account's home too, so that it c
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,12 +67,12 @@ class Loaded:
 class Copies:
     """The blobs of a store, kept in this account's home at the first reading; each is checked whenever it is read."""
 
-    def __init__(self, opened: Callable[[], Store]) -> None:
-        self._opened = opened
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def get_blob(self, digest: str) -> bytes:
         """The bytes of a digest. Raises Missing or Corrupt."""
-        return copy_of(digest, lambda file: file.write(self._opened().get_blob(digest))).read_bytes()
+        return copy_of(digest, lambda file: file.write(self._store.get_blob(digest))).read_bytes()
 
 
 def load(copies: Copies, named: Named) -> Loaded:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from expectations.errors import CannotAsk
@@ -186,7 +187,9 @@ def run_gateway(gateway: Gateway, tell: Tell, up: Callable[[str], None]) -> None
         "models": list(gateway.models),
         **{name: str(path) if path else "" for name, path in _files(gateway).items()},
     }
-    Supervisor(plan, listener, shared_memory(), gateway.processes, tell, lambda: up(url)).run()
+    with TemporaryDirectory(prefix="seatrial-metrics-") as metrics:
+        plan |= {"metrics": metrics}
+        Supervisor(plan, listener, shared_memory(), gateway.processes, tell, lambda: up(url)).run()
 
 
 def _files(gateway: Gateway) -> dict[str, Path | None]:

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,18 @@ import uvicorn
 from expectations.errors import CannotAsk
 from infra.gateway.app import App
 from infra.gateway.buckets import Buckets
+from infra.gateway.columns import columns_of
 from infra.gateway.desk import LedgerDesk
+from infra.gateway.diary import Diary
 from infra.gateway.following import Following
+from infra.gateway.loading import Loaded
+from infra.gateway.metrics import Metrics
+from infra.gateway.reports import Reports
 from infra.gateway.server import Tls, make_server
 from infra.gateway.tokens import read_tokens
-from infra.gateway.watching import Nobody
 from infra.keys import home
+from infra.ledger import Ledger
+from infra.store import open_store
 
 # While a package is loaded beside it, the event loop gets the interpreter back after this many seconds, not after 5 ms.
 SWITCH_SECONDS = 0.0005
@@ -90,13 +97,30 @@ def _end_with_supervisor() -> None:
 def _serve(plan: dict[str, Any], ending: Ending) -> None:
     tokens = read_tokens(Path(plan["tokens"])) if plan["tokens"] else None
     tls = Tls(Path(plan["certificate"]), Path(plan["key"])) if plan["certificate"] else None
-    nobody = Nobody()
-    following = Following(plan["store"], home(), tuple(plan["models"]), nobody, lambda loaded: None)
+    store, metrics = open_store(plan["store"]), Metrics(Path(plan["metrics"]))
+    diary = Diary(store, home(), metrics).start()
+    reports = Reports(_appending(Ledger(store, home())), metrics).start()
+    following = Following(store, home(), tuple(plan["models"]), metrics, _knowing(diary))
     following.start()
-    desk = LedgerDesk(following, nobody, nobody, nobody, Buckets(plan["shared"]))
+    desk = LedgerDesk(following, diary, reports, metrics, Buckets(plan["shared"]))
     ending.server = make_server(App(desk, tokens=tokens), tls)
     say("up", "")
     ending.server.run(sockets=[socket.socket(fileno=plan["listener"])])
+    # What callers were answered is written down before the process ends.
+    reports.stop()
+    diary.stop()
+    metrics.close()
+
+
+def _appending(ledger: Ledger) -> Callable[[str, dict[str, Any]], object]:
+    return lambda model, body: ledger.decide_and_append(lambda _: ("misbehaviour reported", model, body))
+
+
+def _knowing(diary: Diary) -> Callable[[Loaded], None]:
+    def know(loaded: Loaded) -> None:
+        diary.know(loaded.release, columns_of(loaded.signature, loaded.spec.get("data") or {}, loaded.rules.log))
+
+    return know
 
 
 if __name__ == "__main__":
