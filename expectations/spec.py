@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
+from pydantic import Field, FiniteFloat, StringConstraints, model_validator
+
+from expectations.live import LiveLookup
+from expectations.parts import Part
 
 Task = Literal["regression", "binary", "multiclass"]
 Role = Literal["protected", "actor_controlled", "lookup", "sensitive"]
@@ -14,12 +17,6 @@ Severity = Literal["critical", "warning"]
 Function = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 LITERAL_PASSWORD = re.compile(r"://[^/@:]+:(?!\$\{)[^@]+@")
-
-
-class Part(BaseModel):
-    """A part of the spec: frozen, and a key that it does not know is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
 class Model(Part):
@@ -103,11 +100,12 @@ class Lookup(Part):
     """Numbers of another source, one row for each key, frozen inside the package: a caller sends the key alone."""
 
     source: str
-    key: str = Field(description="A text column, in the rows and in the source")
+    key: str = Field(description="A column of texts or of whole numbers, in the rows and in the source")
     columns: tuple[str, ...] = Field(min_length=1, description="Number columns of the source")
     default: dict[str, FiniteFloat] = Field(
         default_factory=dict, description="What an unknown key gets, by column; a column that is not named is missing"
     )
+    live: LiveLookup | None = Field(default=None, description="Where served packages ask; the frozen table stands in")
 
     @model_validator(mode="after")
     def _defaults_are_columns(self) -> Self:

@@ -54,12 +54,22 @@ class Scorer:
         self.signature: dict[str, Any] = json.loads(metadata[SIGNATURE_KEY])
         self.outputs = [output.name for output in self._session.get_outputs()]
 
+    @property
+    def sent(self) -> dict[str, str]:
+        """The kind of each column that a caller sends; live values are the gateway's."""
+        return {item["column"]: item["type"] for item in self.signature["inputs"] if "live" not in item}
+
     def feed(self, frame: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
         """The graph's inputs from a frame. Raises CannotAsk naming every missing column."""
-        missing = [item["column"] for item in self.signature["inputs"] if item["column"] not in frame.columns]
+        missing = [name for name in self.sent if name not in frame.columns]
         if missing:
             raise CannotAsk(f"the model needs the columns {', '.join(missing)}, which these records lack.")
-        return {item["input"]: column_array(frame[item["column"]], item["type"]) for item in self.signature["inputs"]}
+        return {
+            item["input"]: column_array(frame[item["column"]], item["type"])
+            if item["column"] in frame.columns
+            else not_looked_up(item["type"], len(frame))
+            for item in self.signature["inputs"]
+        }
 
     def run(self, feed: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
         """The raw call that latency is measured on."""
@@ -83,6 +93,11 @@ class Scorer:
         second = bare[1] if "prediction" not in answer and len(bare) > 1 else answer.get("probabilities")
         probabilities = second.astype(np.float64) if second is not None and second.ndim == 2 else None
         return Predictions(label_text(said), probabilities, classes)
+
+
+def not_looked_up(kind: str, n: int) -> npt.NDArray[Any]:
+    """`[n, 1]` of an input for live values where nobody asked a live source: NaN, or the state of 0."""
+    return np.zeros((n, 1), dtype=np.int64) if kind == "int64" else np.full((n, 1), np.nan)
 
 
 def joined_predictions(parts: Sequence[Predictions]) -> Predictions:

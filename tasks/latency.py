@@ -21,7 +21,7 @@ def measure(subject: Subject) -> Evidence:
     """Measured once per release and kept: times are no function of their inputs."""
     test, scorer = subject.part(TEST), subject.scorer()
     features = subject.job.features(test)
-    more = [item["column"] for item in scorer.signature["inputs"] if item["column"] not in features.columns]
+    more = [name for name in scorer.sent if name not in features.columns]
     return measure_latency(subject.candidate(), scorer, features, test[more])
 
 

@@ -10,6 +10,9 @@ from expectations.errors import CannotAsk
 from expectations.spec import Lookup
 from tasks.content_digest import ContentDigest
 
+# Numbers enter a package as doubles.
+MOST_WHOLE = 2**53
+
 
 def lookup_blob(source: str) -> str:
     """What a frozen table is called among a release's blobs."""
@@ -35,14 +38,21 @@ def checked_table(lookup: Lookup, event_time: str | None, table: pl.DataFrame) -
 
 def _problems(lookup: Lookup, table: pl.DataFrame) -> list[str]:
     key, found = table[lookup.key], []
-    if key.dtype != pl.String:
-        found.append(f"the key {lookup.key} is {key.dtype}; keys are texts, so make it text there and in the rows.")
-    elif empty := int((key.fill_null("") == "").sum()):
+    if key.dtype != pl.String and not key.dtype.is_integer():
+        found.append(
+            f"the key {lookup.key} is {key.dtype}; keys are texts or whole numbers, so make it one of them there and "
+            "in the rows."
+        )
+    elif empty := int((key.cast(pl.String).fill_null("") == "").sum()):
         found.append(f"{empty} row(s) have no {lookup.key}; leave them out.")
     twice = key.filter(key.is_duplicated() & key.is_not_null()).unique().sort()
     if len(twice):
         named = ", ".join(map(str, twice.head(3)))
         found.append(f"{len(twice)} key(s) stand more than once, such as {named}; leave one row for each {lookup.key}.")
+    if key.dtype.is_integer() and (key.cast(pl.Int128).abs() > MOST_WHOLE).any():
+        found.append(
+            f"the key {lookup.key} holds numbers beyond 2**53, which callers cannot send exactly; make it text."
+        )
     for name in lookup.columns:
         if not table[name].dtype.is_numeric():
             found.append(f"the column {name} is {table[name].dtype}; only numbers can be looked up.")
@@ -58,12 +68,14 @@ def join_lookup(rows: pl.DataFrame, table: pl.DataFrame, lookup: Lookup) -> tupl
         raise CannotAsk(f"the lookup {lookup.source} expects the column {lookup.key} in the rows, which is not there.")
     if clash := sorted(set(rows.columns) & set(lookup.columns)):
         raise CannotAsk(f"the lookup {lookup.source} brings {', '.join(clash)}, which the rows have already; rename.")
-    if rows[lookup.key].dtype != pl.String and not rows.is_empty():
+    sent, held = rows[lookup.key].dtype, table[lookup.key].dtype
+    if sent != held and not rows.is_empty():
         raise CannotAsk(
-            f"the lookup {lookup.source}: the key {lookup.key} is {rows[lookup.key].dtype} in the rows; make it text."
+            f"the lookup {lookup.source}: the key {lookup.key} is {sent} in the rows and {held} there; make it "
+            f"{'text' if held == pl.String else 'whole numbers'} in both."
         )
     found = "__found"
-    joined = rows.cast({lookup.key: pl.String}).join(
+    joined = rows.cast({lookup.key: held}).join(
         table.with_columns(pl.lit(True).alias(found)), on=lookup.key, how="left", maintain_order="left"
     )
     filled = [

@@ -83,7 +83,12 @@ def test_of_a_table_with_times_the_latest_known_row_of_each_key_is_frozen(towns)
     [
         ("town,income\na,1\na,1\nb,2\n", "1 key\\(s\\) stand more than once, such as a; leave one row for each town"),
         ("town,income\na,1\n,2\n", "1 row\\(s\\) have no town"),
-        ("town,income\n1,1\n2,2\n", "the key town is Int64; keys are texts"),
+        (
+            "town,income\n1,1\n2,2\n",
+            "the key town is String in the rows and Int64 there; make it whole numbers in both",
+        ),
+        ("town,income\n1.5,1\n2,2\n", "the key town is Float64; keys are texts or whole numbers"),
+        ("town,income\n9007199254740993,1\n2,2\n", "holds numbers beyond 2\\*\\*53"),
         ("town,income\na,much\n", "income is String; only numbers can be looked up"),
         ("town,income\na,inf\n", "income holds an infinite number"),
         ("town,wage\na,1\n", "expected the columns income, found the columns town, wage"),
@@ -100,7 +105,7 @@ def test_a_table_that_is_no_lookup_is_refused_in_a_sentence(towns, table, words)
     ("rows", "words"),
     [
         (pd.DataFrame({"y": [1.0]}), "expects the column town in the rows"),
-        (pd.DataFrame({"town": [1], "y": [1.0]}), "the key town is Int64 in the rows; make it text"),
+        (pd.DataFrame({"town": [1], "y": [1.0]}), "the key town is Int64 in the rows and String there; make it text"),
         (pd.DataFrame({"town": ["a"], "income": [1.0], "y": [1.0]}), "brings income, which the rows have already"),
     ],
 )

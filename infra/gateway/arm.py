@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.gateway.contract import Tensors, Turned
-from infra.runtime import Scorer
+from infra.runtime import Scorer, not_looked_up
 
 NUMBERS: Mapping[str, type] = {"int64": np.int64, "float": np.float32, "double": np.float64}
 
@@ -36,6 +36,9 @@ class Arm:
             name, column = item["input"], item["column"]
             values = tensors.get(name)
             if values is None and (values := tensors.get(column)) is None:
+                if "live" in item:
+                    feed[name] = not_looked_up(item["type"], rows)
+                    continue
                 missing.append(column)
                 continue
             feed[name] = as_input(column, values, item["type"], rows)

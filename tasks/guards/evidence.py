@@ -21,7 +21,7 @@ from tasks.check import TEST, Check, Subject, on_package
 from tasks.guards.composed import measure_composed
 from tasks.guards.conformal import clopper_pearson, sure_excess
 from tasks.guards.oddity import exchanged
-from tasks.guards.plan import KINDS, Flags, Floats
+from tasks.guards.plan import KINDS, LIVE_KINDS, Flags, Floats
 
 Row = tuple[str, float, float, float, int, int]
 Answer = Mapping[str, npt.NDArray[Any]]
@@ -99,7 +99,8 @@ def measure_alarms(case: Case, asked: Guards, required: int) -> list[Row]:
         # The plausible range comes from training rows, and no calibration row set it.
         over = sure_excess(raised, getattr(asked.budgets, name), None if name == "range" else case.calibrated)
         rows.append((f"over_budget:{name}", over, NAN, NAN, len(raised), required))
-    rows += [_share(f"alarms:{kind}", (reasons & 1 << at) != 0, required) for at, kind in enumerate(KINDS)]
+    learned = [(at, kind) for at, kind in enumerate(KINDS) if kind not in LIVE_KINDS]
+    rows += [_share(f"alarms:{kind}", (reasons & 1 << at) != 0, required) for at, kind in learned]
     return [*rows, _share("rejected", reasons != 0, required)]
 
 
@@ -171,7 +172,7 @@ def _median(values: Floats) -> float:
 def measure_power(scorer: Scorer, test: pd.DataFrame, required: int, seed: int = 0) -> list[Row]:
     """Of test rows with values exchanged for other test rows', so that each value was seen and the combination not:
     how many are refused? What a guard is worth, beside what it costs."""
-    columns = [item["column"] for item in scorer.signature["inputs"]]
+    columns = list(scorer.sent)
     if len(test) < 2 or len(columns) < 2:
         return []
     rng, rows = np.random.default_rng(seed), []

@@ -14,13 +14,13 @@ from tasks.conversion.tree_ensemble import write_trees
 from tasks.guards.layers import (
     Layer,
     label_encoder,
-    split_columns,
     write_answers,
     write_nothing,
     write_numbers,
     write_oddity,
     write_texts,
 )
+from tasks.guards.looking_up import check_inputs, live_inputs, live_of, told_live, write_lookups
 from tasks.guards.plan import INFINITE, KINDS, Plan
 from tasks.guards.writer import GuardWriter
 
@@ -28,6 +28,7 @@ CORE = "core/"
 # A score that lies on its limit is inside, also where another run-time adds in another order or 1 - (1 - p) is not p.
 SLACK = 1e-6
 TYPES = {"string": TensorProto.STRING, "float": TensorProto.FLOAT, "double": TensorProto.DOUBLE}
+TYPES |= {"int64": TensorProto.INT64}
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,12 @@ def sent_columns(core: Core, plan: Plan) -> dict[str, str]:
     kinds = {name: "string" if kind == "string" else "double" for name, kind in core.kinds.items()}
     sent = {name: kind for name, kind in kinds.items() if name not in plan.looked_up}
     for table in plan.lookups:
-        sent.setdefault(table.on, "string")
+        sent.setdefault(table.on, table.kind)
     if plan.group:
         sent.setdefault(plan.group, "string" if plan.group_is_text else "double")
-    return sent
+    check_inputs(sent, plan.lookups)
+    # Last, so that what a caller sends keeps its place.
+    return sent | live_inputs(plan.lookups)
 
 
 def assemble(core: Core, plan: Plan, told: Mapping[str, Any] | None = None, probe: bool = False) -> bytes:
@@ -113,7 +116,7 @@ def _write_safe(w: GuardWriter, core: Core, plan: Plan, names: Mapping[str, str]
     flags: list[str] = []
     features: list[str] = []
     at = {item["column"]: CORE + item["input"] for item in core.signature["inputs"]}
-    looked_up, unknown_keys = _write_lookups(w, plan, names)
+    looked_up, unknown_keys = write_lookups(w, plan.lookups, names)
     if domain.numbers:
         columns = [looked_up.get(name) or names[name] for name in domain.numbers]
         matrix = w.add("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
@@ -149,22 +152,6 @@ def _taken_whole(inner: ModelProto, columns: list[str]) -> str | None:
         return None
     nodes.remove(readers[0])
     return str(readers[0].output[0])
-
-
-def _write_lookups(w: GuardWriter, plan: Plan, names: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Each looked-up column's tensor (n, 1), and for each table whether the key is none that it holds."""
-    found: dict[str, str] = {}
-    unknown: list[str] = []
-    for table in plan.lookups:
-        place = {key: at for at, key in enumerate(table.keys)}
-        index = label_encoder(w, names[table.on], place, len(place))
-        cells = np.vstack([table.values, table.default])
-        rows = w.add("Gather", w.constant(cells), w.add("Squeeze", index, w.constant(np.array([1]))), axis=0)
-        for column in table.columns:
-            found[column] = f"{w.prefix}looked_up/{column}"
-        split_columns(w, rows, [found[column] for column in table.columns])
-        unknown.append(w.add("Equal", index, w.constant(np.array([len(place)]))))
-    return found, unknown
 
 
 def _write_judged(
@@ -275,10 +262,14 @@ def _finished(
     model = helper.make_model(graph, producer_name="seatrial", functions=list(inner.functions))
     stamp(model)
     signature = {
-        "inputs": [{"column": column, "input": names[column], "type": kind} for column, kind in sent.items()],
+        "inputs": [
+            {"column": column, "input": names[column], "type": kind, **live_of(column, plan.lookups)}
+            for column, kind in sent.items()
+        ],
         "outputs": dict(outputs),
         "classes": list(core.classes),
         "reasons": {"bits": list(KINDS), "flags": [words for _, words in plan.flags()]},
+        **({"live_lookups": live} if (live := told_live(plan.lookups)) else {}),
         **told,
     }
     helper.set_model_props(model, {SIGNATURE_KEY: json.dumps(signature, sort_keys=True, allow_nan=False)})

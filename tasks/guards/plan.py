@@ -7,25 +7,48 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from expectations.live import LiveLookup, live_input, state_input
 from tasks.conversion.tree_ensemble import Tree
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+# What only live lookups raise, so no budget is theirs.
+LIVE_KINDS = ("stale", "unanswered")
 # The bits of `reasons`, the lowest first.
-KINDS = ("missing", "outside", "unknown", "odd", "range", "confidence")
+KINDS = ("missing", "outside", "unknown", "odd", "range", "confidence", *LIVE_KINDS)
 INFINITE = float("inf")
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """A frozen table: for each key, `values` (keys, columns); for a key that it does not hold, `default`."""
+    """A frozen table: for each key, `values` (keys, columns); for a key that it does not hold, `default`. With `live`
+    a caller that asks the source itself may send what it says."""
 
     source: str
     on: str
     columns: tuple[str, ...]
-    keys: tuple[str, ...]
+    keys: tuple[str, ...] | tuple[int, ...]
     values: Floats
     default: tuple[float, ...]
+    live: LiveLookup | None = None
+
+    @property
+    def kind(self) -> str:
+        """What its key enters as: string, or double of whole numbers."""
+        return "string" if isinstance(self.keys[0], str) else "double"
+
+    def live_inputs(self) -> dict[str, str]:
+        """The inputs for live values and their kinds, the values first; none of a table that is only frozen."""
+        values = {live_input(column): "double" for column in self.columns}
+        return {**values, state_input(self.source): "int64"} if self.live else {}
+
+    def flags(self) -> list[tuple[str, str]]:
+        """(kind, what a person is told) of each of its flags."""
+        frozen = [("unknown", f"unknown:{self.on} in {self.source}")]
+        if self.live is None:
+            return frozen
+        late = [(kind, f"{kind}:{self.source}") for kind in LIVE_KINDS]
+        return [*frozen, *late, *(("missing", f"missing:live {column}") for column in self.columns)]
 
 
 @dataclass(frozen=True)
@@ -100,7 +123,7 @@ class Plan:
             *(("outside", f"outside:{name}") for name in domain.numbers),
             *(("missing", f"missing:{name}") for name in domain.texts),
             *(("unknown", f"unknown:{name}") for name in domain.texts),
-            *(("unknown", f"unknown:{table.on} in {table.source}") for table in self.lookups),
+            *(flag for table in self.lookups for flag in table.flags()),
             ("odd", "odd combination"),
             ("range", "prediction out of range"),
             ("confidence", "not confident"),

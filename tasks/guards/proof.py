@@ -23,7 +23,8 @@ from tasks.guards.plan import Flags
 def complete(trials: Trials, every: pd.DataFrame, signature: Mapping[str, Any]) -> Trials:
     """The trials with all columns that the package is sent: those that the estimator does not take come from `every`
     row of the snapshot in turn, which of the snapshot's own rows is their own."""
-    more = [item["column"] for item in signature["inputs"] if item["column"] not in trials.rows.columns]
+    sent = (item["column"] for item in signature["inputs"] if "live" not in item)
+    more = [name for name in sent if name not in trials.rows.columns]
     turn = np.arange(len(trials.rows)) % max(len(every), 1)
     return replace(trials, rows=trials.rows.assign(**{name: every[name].to_numpy()[turn] for name in more}))
 

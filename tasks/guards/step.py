@@ -17,6 +17,7 @@ from tasks.check import CALIBRATION, TRAIN, Subject
 from tasks.conversion.trials import Trials, try_out
 from tasks.guards.build import NEVER_SEEN, Rows, build_guards
 from tasks.guards.graph import Core
+from tasks.guards.live_proof import planted_live
 from tasks.guards.lookups import frozen_lookups, keyed, replay_lookups, with_lookups
 from tasks.guards.plan import Lookup
 from tasks.guards.proof import as_sent, complete, measure_package
@@ -54,7 +55,7 @@ def prove(
     evidence = measure_package(scorer, trials, tolerance)
     if lookups:
         evidence = with_lookups(evidence, replay_lookups(scorer, lookups, trials.rows))
-    golden = guarded_golden(scorer, trials, evidence)
+    golden = guarded_golden(scorer, trials, evidence, lookups)
     # As whoever loads the package will: from the records' JSON, in a session of their own.
     again = replay(Scorer(graph), json.loads(canonical_json(golden)))
     return with_golden(evidence, len(again), len(golden["outputs"]["prediction"])), golden
@@ -77,12 +78,16 @@ def _check_group(group: str | None, rows: pd.DataFrame) -> None:
         raise CannotAsk(f"guards.group: no column {group}; there are {', '.join(rows.columns)}.")
 
 
-def guarded_golden(scorer: Scorer, trials: Trials, evidence: Evidence) -> dict[str, Any]:
-    """Golden records of every output: rows that the guards refuse first, then the conversion's choice."""
-    sent = {item["column"]: item["type"] for item in scorer.signature["inputs"]}
+def guarded_golden(
+    scorer: Scorer, trials: Trials, evidence: Evidence, lookups: Sequence[Lookup] = ()
+) -> dict[str, Any]:
+    """Golden records of every output: rows that the guards refuse first, then the conversion's choice; and of live
+    lookups the first of these with each state."""
+    sent = scorer.sent
     frame = trials.rows[list(sent)]
     chosen = frame.iloc[golden_positions(trials, evidence)]
-    return golden_records(scorer, pd.concat([planted(frame.head(1), sent), chosen], ignore_index=True))
+    rows = pd.concat([planted(frame.head(1), sent), chosen], ignore_index=True)
+    return golden_records(scorer, planted_live(rows, lookups))
 
 
 def planted(row: pd.DataFrame, sent: Mapping[str, str]) -> pd.DataFrame:
