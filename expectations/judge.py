@@ -11,6 +11,7 @@ from expectations.hiding import names_hidden
 from expectations.records import Evidence
 from expectations.spec import Expectation
 from expectations.suites import DROP, METRIC
+from expectations.together import stacked
 from expectations.verdicts import Finding, Outcome
 
 NULL_CHECKS = ("expect_column_values_to_not_be_null", "expect_column_values_to_be_null", "expect_column_to_exist")
@@ -39,7 +40,8 @@ def _ask(evidence: Evidence, suite: list[Expectation], strict: bool, hidden: fro
     findings: dict[int, Finding] = {}
     for is_metric, frame in ((True, wide), (False, evidence.records)):
         part = [(at, item) for at, item in enumerate(suite) if (item.type == METRIC) == is_metric]
-        results = run_great_expectations(frame, [_translated(item) if is_metric else item for _, item in part])
+        asked = [_translated(item) if is_metric else item for _, item in part]
+        results = run_great_expectations(frame, asked, together=is_metric)
         for (at, item), result in zip(part, results, strict=True):
             shown = is_metric or not names_hidden(item.kwargs, hidden)
             findings[at] = _finding(
@@ -74,13 +76,27 @@ def _translated(item: Expectation) -> Expectation:
     return Expectation(type="expect_column_values_to_be_between", kwargs=kwargs, severity=item.severity)
 
 
-def run_great_expectations(frame: pd.DataFrame, suite: Sequence[Expectation]) -> list[dict[str, Any]]:
-    """Each expectation's result as plain JSON: yes or no of all at once, then the details only of what failed."""
+def run_great_expectations(
+    frame: pd.DataFrame, suite: Sequence[Expectation], together: bool = False
+) -> list[dict[str, Any]]:
+    """Each expectation's result as plain JSON: yes or no of all at once, then the details only of what failed.
+
+    With `together` the frame has one row, and what has the same limits is one question first.
+    """
     singles, owner = _split_two_sided(suite)
-    answers = _validate(frame, dict(enumerate(singles)), "BOOLEAN_ONLY")
+    answers = _held_together(frame, singles) if together else {}
+    alone = {at: single for at, single in enumerate(singles) if at not in answers}
+    answers |= _validate(frame, alone, "BOOLEAN_ONLY")
     failed = {at: singles[at] for at, answer in answers.items() if not answer["success"] and "error" not in answer}
     answers |= _validate(frame, failed, "SUMMARY")
     return [_worse_of([answers[at] for at, mine in enumerate(owner) if mine == number]) for number in range(len(suite))]
+
+
+def _held_together(row: pd.DataFrame, suite: Sequence[Expectation]) -> dict[int, dict[str, Any]]:
+    """The answers to those whose limits all that have the same ones keep. Of the others nothing is known yet."""
+    columns, asked, members = stacked(row, suite)
+    answers = _validate(columns, asked, "BOOLEAN_ONLY")
+    return {at: answers[one] for one, shared in members.items() if answers[one]["success"] for at in shared}
 
 
 def _worse_of(answers: list[dict[str, Any]]) -> dict[str, Any]:

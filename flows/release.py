@@ -43,6 +43,8 @@ def release(spec: str, store: str, as_of: str) -> dict[str, Any]:
     references: dict[str, Any] = {}
     findings = opened + _ask(data_checks.CHECK, subject, references)
     if _goes_on(findings):
+        findings += _refused_early(subject)
+    if _goes_on(findings):
         subject = replace(subject, trained=steps.make_candidate(subject))
         tell("train", f"candidate {subject.trained['candidate'][:19]}")
         subject = replace(subject, packed=steps.convert_and_package(subject))
@@ -77,11 +79,22 @@ def _simplest(subject: Subject, references: dict[str, Any], findings: list[Findi
     return subject, [f for f in findings if f.step != "conversion"] + _conversion(subject, references)
 
 
+def _refused_early(subject: Subject) -> list[Finding]:
+    """What needs no training on all rows to be refused; nothing where there is no such reason."""
+    answer = steps.ask_convertible(subject)
+    tell("convertible", answer.get("told", "refused before training"))
+    return [_refused(answer["refused"])] if "refused" in answer else []
+
+
+def _refused(why: str) -> Finding:
+    remedy = "Use an estimator that converts; `seatrial check` tells in seconds."
+    return Finding("conversion", "converts", Outcome.FAILED, "critical", "an ONNX graph", why, remedy)
+
+
 def _conversion(subject: Subject, references: dict[str, Any]) -> list[Finding]:
     if refused := subject.packed.get("refused"):
-        remedy = "Use an estimator that converts; `seatrial check` tells in seconds."
         tell("convert", "refused")
-        return [Finding("conversion", "converts", Outcome.FAILED, "critical", "an ONNX graph", refused, remedy)]
+        return [_refused(refused)]
     references["conversion"] = subject.packed["evidence"]
     return _judge(subject, references["conversion"])
 

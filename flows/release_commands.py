@@ -120,7 +120,7 @@ def release(spec: Path, store_url: str, as_of: datetime | None, json_: bool) -> 
             click.echo(
                 f"Releasing {file.spec.model.name}, data as of {job.as_of:%Y-%m-%d %H:%M}: {job.release}", err=True
             )
-        result = _run_flow(spec, store_url, job.as_of)
+        result = _run_flow(spec, store_url, job.as_of, trains=bool(file.spec.candidate.train))
     else:
         result = {"release": known.id, "outcome": known.outcome, "findings": [], "dossier_digest": known.dossier_digest}
     state = job.ledger().state()
@@ -130,15 +130,19 @@ def release(spec: Path, store_url: str, as_of: datetime | None, json_: bool) -> 
     sys.exit(DONE if status in ("waiting", "approved", "champion", "retired") else NO)
 
 
-def _run_flow(spec: Path, store_url: str, as_of: datetime) -> dict[str, Any]:
+def _run_flow(spec: Path, store_url: str, as_of: datetime, trains: bool) -> dict[str, Any]:
     import warnings
 
     warnings.simplefilter("ignore")
-    wait_for_server = settings.start_server_beside_imports()
-    import great_expectations  # noqa: F401  Its seconds of import pass while the server starts.
+    from infra import workshop
 
-    from flows.release import release as run
+    with settings.heavy_imports():
+        if trains:
+            workshop.prepare()
+        wait_for_server = settings.start_server_beside_imports()
+        import great_expectations  # noqa: F401  Its seconds of import pass while server and workshop start.
 
+        from flows.release import release as run
     settings.show_progress(lambda line: click.echo(line, err=True))
     wait_for_server()
     result: dict[str, Any] = run(str(spec), store_url, as_of.isoformat())

@@ -1,4 +1,7 @@
-"""The workshop: where a user's own code runs, in a process of its own."""
+"""The workshop: where a user's own code runs, in a process of its own.
+
+`prepare` starts such a process ahead of its job: importing what training needs takes longer than many a training.
+"""
 
 import json
 import os
@@ -6,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pandas as pd
@@ -15,6 +19,17 @@ from expectations.errors import CannotAsk
 RUNNER = Path(__file__).with_name("workshop_runner.py")
 # One thread in the linear algebra: sums split over threads differ in their last bits from machine to machine.
 REPEATABLE = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+_prepared: list["subprocess.Popen[str]"] = []
+
+
+def prepare() -> None:
+    """Starts a process that imports what training needs and waits for its job: the next training is done there.
+
+    It ends with this process, if no job comes.
+    """
+    _prepared.append(_started("ahead"))
 
 
 def train(root: Path, function: str, frame: Path, target: str, out: Path, seed: int, timeout_minutes: float) -> None:
@@ -53,21 +68,34 @@ def _run(job: dict[str, Any], root: Path, what: str, timeout_minutes: float) -> 
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "answer.json")
         argument = json.dumps({**job, "root": str(root.resolve()), "answer": str(answer)})
-        command = [sys.executable, "-W", "ignore", str(RUNNER), argument]
-        environment = {**os.environ, **REPEATABLE}
+        process = _prepared.pop() if _prepared and job["kind"] == "train" else _started()
         try:
-            done = subprocess.run(
-                command, env=environment, capture_output=True, timeout=timeout_minutes * 60, check=False, text=True
-            )
+            said = _said(process, argument, timeout_minutes * 60)
         except subprocess.TimeoutExpired:
             raise CannotAsk(
-                f"{what}: took longer than candidate.timeout_minutes ({timeout_minutes:g}); raise it."
+                f"{what}: took longer than {timeout_minutes:g} minutes; a release gives it candidate.timeout_minutes."
             ) from None
         if not answer.exists():
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise CannotAsk(f"{what}: its process ended with code {done.returncode}: {last}")
+            last = (said.strip().splitlines() or ["no message"])[-1]
+            raise CannotAsk(f"{what}: its process ended with code {process.returncode}: {last}")
         told = json.loads(answer.read_text())
     if "error" in told:
         raise CannotAsk(
             f"{what}: {told['error']}{' at ' + told['where'] if told['where'] else ''}. Mend it and run again."
         )
+
+
+def _said(process: "subprocess.Popen[str]", argument: str, timeout_s: float) -> str:
+    """Its stderr, when it ended; it does not outlive whoever waits for it."""
+    try:
+        return process.communicate(argument, timeout=timeout_s)[1]
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+def _started(*how: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-W", "ignore", str(RUNNER), *how]
+    environment = {**os.environ, **REPEATABLE}
+    return subprocess.Popen(command, env=environment, text=True, stdin=PIPE, stdout=PIPE, stderr=PIPE)

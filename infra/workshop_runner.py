@@ -1,7 +1,8 @@
 """Runs a user's function in a process of its own, from the user's own folder. Imports nothing of Seatrial.
 
-Started by path with one JSON argument; the answer is a JSON file. The user's folder comes first on the path, so that
-their `tasks` or `infra` is theirs.
+Started by path; its job comes as one line of JSON, and the answer is a JSON file. The user's folder comes first on the
+path, so that their `tasks` or `infra` is theirs. Started with `ahead`, it imports what training needs before its job
+comes; without a job it ends.
 """
 
 import importlib
@@ -13,8 +14,15 @@ import traceback
 
 
 def main():
-    job = json.loads(sys.argv[1])
-    sys.path[0] = job["root"]
+    # Not this file's own folder: what lies beside it has names that others have too.
+    del sys.path[0]
+    if "ahead" in sys.argv:
+        import_ahead()
+    told = sys.stdin.readline()
+    if not told:
+        return
+    job = json.loads(told)
+    sys.path.insert(0, job["root"])
     os.chdir(job["root"])
     try:
         answer = {"train": train, "table": table, "unpickle": unpickle, "costs": costs}[job["kind"]](job)
@@ -22,6 +30,11 @@ def main():
         answer = {"error": f"{type(error).__name__}: {error}"[:2000], "where": where(error, job["root"])}
     with open(job["answer"], "w", encoding="utf-8") as file:
         json.dump(answer, file)
+
+
+def import_ahead():
+    for name in ("pandas", "pyarrow.parquet", "skops.io", "sklearn.compose", "sklearn.ensemble", "sklearn.pipeline"):
+        importlib.import_module(name)
 
 
 def where(error, root):

@@ -73,6 +73,20 @@ def convert(
     return best.graph, replace(evidence, facts={**facts, "opsets": OPSETS, "refused": reasons})
 
 
+def must_convert(estimator: Any, frame: pd.DataFrame, name: str) -> None:
+    """Raises CannotConvert, with the reasons, where no attempt gives a graph that answers; not whether it is the
+    estimator, which only `convert` tells.
+    """
+    told = refusals(estimator) or _untrained(estimator)
+    for precision in () if told else ATTEMPTS:
+        try:
+            Scorer(export(estimator, frame, name, precision)).score(frame)
+            return
+        except Exception as error:  # noqa: BLE001  The converter raises anything.
+            told.append(reason_of(error, estimator))
+    raise CannotConvert(*dict.fromkeys(told))
+
+
 def _untrained(estimator: Any) -> list[str]:
     try:
         check_is_fitted(estimator)

@@ -3,13 +3,18 @@
 import tempfile
 from datetime import datetime
 from pathlib import Path
+from textwrap import shorten
 
+import pandas as pd
+
+from expectations.errors import Away, CannotAsk
 from expectations.records import Evidence
 from infra import workshop
 from infra.candidates import open_skops, scan_pickle
 from infra.spec_file import SpecFile
+from tasks.check import TRAIN, Subject
 from tasks.conversion.refusals import nearest
-from tasks.convert import CannotConvert, convert, furthest, is_near
+from tasks.convert import CannotConvert, convert, furthest, is_near, must_convert
 from tasks.job import Job
 from tasks.snapshot import sample_rows
 
@@ -22,21 +27,18 @@ def check_convertible(file: SpecFile, as_of: datetime) -> Evidence:
     Raises CannotConvert with the reasons where nothing converts it, or where the graph is not the model.
     """
     job, origin = Job(file, "", as_of), file.spec.candidate
+    rows = sample_rows(file.spec.data, file.root, as_of, workshop.table_reader(), SAMPLE)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        rows = sample_rows(file.spec.data, file.root, as_of, workshop.table_reader(), SAMPLE)
-        features, out = job.features(rows), folder / "candidate.skops"
+        out = Path(name, "candidate.skops")
         if origin.train:
-            frame, target = folder / "frame.parquet", file.spec.data.target
-            features.assign(**{target: rows[target]}).to_parquet(frame, index=False)
-            workshop.train(file.root, origin.train, frame, target, out, file.spec.seed, timeout_minutes=1)
+            _train(job, rows, out)
         elif origin.pickle:
             scan_pickle(file.root / origin.pickle)
             workshop.unpickle(file.root / origin.pickle, out, timeout_minutes=1)
         else:
             out = file.root / (origin.skops or "")
         estimator, tolerance = open_skops(out, origin.trusted_types), job.tier.parity_tolerance
-        _, evidence = convert(estimator, features, file.spec.model.name, tolerance)
+        _, evidence = convert(estimator, job.features(rows), file.spec.model.name, tolerance)
     if is_near(evidence, tolerance):
         return evidence
     mismatches, far = furthest(evidence)
@@ -45,3 +47,39 @@ def check_convertible(file: SpecFile, as_of: datetime) -> Evidence:
         f"{mismatches:.0f} differ, by up to {far:.3g}; at most {tolerance:g} is allowed. "
         f"Instead: {nearest(estimator)}."
     )
+
+
+def refused_early(subject: Subject) -> dict[str, str]:
+    """Asked before training on all rows: `{"refused": why}` where the candidate, trained on some, converts to nothing.
+
+    Else `{"told": what was found}`: the candidate's own conversion decides, also of one that cannot be trained on so
+    few rows. Raises CannotAsk where it holds types that nobody allowed.
+    """
+    job, rows = subject.job, subject.part(TRAIN)
+    if not job.spec.candidate.train or len(rows) <= SAMPLE:
+        return {"told": "asked of the candidate itself"}
+    some = rows.sample(SAMPLE, random_state=job.spec.seed).sort_index()
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name, "candidate.skops")
+        try:
+            _train(job, some, out)
+        except Away:
+            raise
+        except CannotAsk as error:
+            return {"told": shorten(f"cannot tell before training: on {SAMPLE} rows {error}", 160)}
+        # Imports for the training, which comes next, while this one is converted.
+        workshop.prepare()
+        estimator = open_skops(out, job.spec.candidate.trusted_types)
+    try:
+        must_convert(estimator, job.features(some), job.spec.model.name)
+    except CannotConvert as error:
+        return {"refused": str(error)}
+    return {"told": f"converts, trained on {SAMPLE} rows"}
+
+
+def _train(job: Job, rows: pd.DataFrame, out: Path) -> None:
+    """Writes the candidate, trained on these rows for a minute at most."""
+    origin, target = job.spec.candidate, job.spec.data.target
+    frame = out.with_name("frame.parquet")
+    job.features(rows).assign(**{target: rows[target]}).to_parquet(frame, index=False)
+    workshop.train(job.file.root, str(origin.train), frame, target, out, job.spec.seed, timeout_minutes=1)

@@ -25,7 +25,7 @@ from infra.evidence_store import Reference, get_evidence, put_evidence, put_json
 from infra.keys import home
 from infra.packages import versions
 from tasks import access as access_step
-from tasks import convert, dossier, package, record, snapshot, train
+from tasks import convert, convertible, dossier, package, record, snapshot, train
 from tasks.check import Check, Subject
 from tasks.conversion.trials import try_out
 from tasks.guards import step
@@ -110,6 +110,13 @@ def judged(subject: Subject, reference: Reference) -> list[Finding]:
     names = [str(name) for name in evidence.metrics["metric"]]
     hidden = hidden_columns(job.spec.data.model_dump())
     return judge(evidence, suite_of(evidence.step, job.spec, names), strict=job.tier.strict, hidden=hidden)
+
+
+@task(name="convertible", **AGAIN)
+def ask_convertible(subject: Subject) -> dict[str, Any]:
+    """`{"refused": sentence}` where training would be in vain, else `{"told": ...}`."""
+    inputs = _inputs(subject.job, data=subject.manifest["content_digest"])
+    return once(subject.job.store(), home(), "convertible", inputs, lambda: convertible.refused_early(subject))
 
 
 @task(name="train", **AGAIN)

@@ -1,6 +1,11 @@
+import math
+
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from expectations.judge import judge, unknown_types, words
 from expectations.records import Evidence, metric_rows
@@ -50,6 +55,29 @@ def test_several_limits_on_one_metric_are_each_judged():
 def test_both_limits_are_held():
     assert ask(metric("r2", low=0.8, high=0.95)).outcome is Outcome.PASSED
     assert ask(metric("r2", low=0.8, high=0.84)).outcome is Outcome.FAILED
+
+
+VALUES = st.sampled_from([-1.0, -1e-12, -0.0, 0.0, 1e-12, 0.25, 1.0, 1e300, math.inf, NAN])
+LIMITED = st.sampled_from([{"high": 0}, {"low": 0}, {"high": 0.25}, {"low": -1, "high": 0.25}, {"low": 0.0}])
+
+
+@given(st.lists(st.tuples(VALUES, VALUES, VALUES, LIMITED), min_size=1, max_size=5), st.booleans())
+@hypothesis.settings(max_examples=25)
+def test_many_limits_judged_together_say_what_each_says_alone(rows, strict):
+    metrics = metric_rows([(f"m{at}", *sorted(row[:3]), 500, 100) for at, row in enumerate(rows)])
+    suite = [metric(f"m{at}", **row[3]) for at, row in enumerate(rows)]
+    most = {"max_value": 0, "mostly": 0.5}
+    suite += [gate("expect_metric_to_be_between", metric=f"m{at}", **most) for at in (0, len(rows) - 1)]
+    evidence = Evidence("data", metrics, pd.DataFrame())
+    alone = [finding for item in suite for finding in judge(evidence, [item], strict=strict)]
+    assert judge(evidence, suite, strict=strict) == alone
+
+
+def test_one_metric_over_its_limit_among_many_is_the_one_that_fails():
+    metrics = metric_rows([(f"m{at}", 1e-9 if at == 50 else 0.0, NAN, NAN, 500, 100) for at in range(100)])
+    suite = [metric(f"m{at}", high=0) for at in range(100)]
+    findings = judge(Evidence("data", metrics, pd.DataFrame()), suite, strict=True)
+    assert [at for at, finding in enumerate(findings) if finding.outcome is not Outcome.PASSED] == [50]
 
 
 def test_too_few_records_are_inconclusive_and_say_how_many_would_do():

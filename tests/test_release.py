@@ -25,7 +25,8 @@ data:
 TASKS = """\
 from infra.model import pipeline
 def fit(features, target):
-    open("fitted.txt", "a").write("once\\n")
+    if len(features) > 500:
+        open("fitted.txt", "a").write("once\\n")
     return pipeline(features).fit(features, target)
 """
 MODEL = """\
@@ -88,6 +89,17 @@ def test_killed_at_any_step_the_rerun_goes_on_and_trains_once(project, seatrial)
     kinds = [record["kind"] for record in seatrial("history", "loan", "--json", cwd=project).json]
     assert kinds == ["release started", "release judged"]
     assert (project / "fitted.txt").read_text() == "once\n"
+    assert seatrial("verify", cwd=project).code == 0
+
+
+def test_what_converts_to_nothing_is_refused_before_the_long_training(project, seatrial):
+    isomap = MODEL.replace("StandardScaler()", "Isomap()")
+    (project / "infra" / "model.py").write_text(f"from sklearn.manifold import Isomap\n{isomap}")
+    done = seatrial("release", "release.yaml", "--json", cwd=project)
+    assert (done.code, done.json["status"]) == (1, "stopped")
+    [refused] = [finding for finding in done.json["findings"] if finding["outcome"] == "failed"]
+    assert (refused["step"], refused["found"].split()[0]) == ("conversion", "Isomap")
+    assert not (project / "fitted.txt").exists()
     assert seatrial("verify", cwd=project).code == 0
 
 
