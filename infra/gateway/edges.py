@@ -1,16 +1,18 @@
 """HTTP's edges, where uvicorn sets none: slow and endless headers and bodies, unread answers, and too many at once."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from infra.gateway.app import App
 from infra.gateway.contract import Turned
 from infra.gateway.replies import Header, Reply, refusal
 
 HEALTH = b"/v2/health/"
+_offer = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 
 def complete(turned: Turned, *more: Header) -> Reply:
@@ -48,10 +50,17 @@ CROWDED = closing(Turned(503, "too many connections. Try again.", after=1))
 WAITING = complete(Turned(503, "too many requests wait already. Try again.", after=1))
 
 
+def without_offers(data: bytes) -> bytes:
+    """The bytes of a request with no offer of another protocol: the parser would take its body for that protocol."""
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _offer.sub(b"\r\nx-offered:", head) + end + rest
+
+
 class Edges(HttpToolsProtocol):
     """uvicorn's protocol for one connection, with a time for each part of a request and a bound on what is kept."""
 
     served: App
+    running: RequestResponseCycle | None = None
     # Where in a request the connection is, how many bytes of it came, and until when the rest must have come.
     in_headers, in_body, arrived = False, False, 0
     timer: asyncio.TimerHandle | None = None
@@ -70,12 +79,16 @@ class Edges(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._came()
+        if self.running is not None:
+            self.running.disconnected = True
         self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """A request that does not end with these bytes has a time and a size to end in."""
         self.arrived += len(data)
+        if not self.in_body and (b"pgrade" in data or b"PGRADE" in data):
+            data = without_offers(data)
         super().data_received(data)
         if self.in_headers and self.arrived > self.limits.header_bytes:
             self._end(LONG_HEADERS)
@@ -94,6 +107,9 @@ class Edges(HttpToolsProtocol):
         """Its headers are there: this decides whether it is served."""
         self.in_headers, self.in_body = False, True
         self._came()
+        if len(self.pipeline) >= self.limits.pipelined:
+            # The parser ends at an error only; uvicorn itself would queue requests without end.
+            raise ValueError("too many requests without waiting")
         self.app = self._who_answers()
         super().on_headers_complete()
         # What comes after a chunked body looks like headers and is none: it goes nowhere.
@@ -106,6 +122,8 @@ class Edges(HttpToolsProtocol):
         super().on_message_complete()
 
     def _who_answers(self) -> Callable[..., Awaitable[None]]:
+        if self.parser.should_upgrade():
+            return _not_http
         if self.arrived > self.limits.header_bytes and self._header_bytes() > self.limits.header_bytes:
             return _long_headers
         # Bodies that are still on their way do not count: slow callers keep nobody out.
@@ -138,6 +156,11 @@ class Edges(HttpToolsProtocol):
         self.transport.close()
         self.loop.call_later(self.limits.write_seconds, self.transport.abort)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # Of requests that were sent without waiting, uvicorn would tell only the last that the caller is gone.
+        self.running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to what is not HTTP, in the words of this gateway."""
         self._end(NOT_HTTP)
@@ -161,4 +184,4 @@ class Edges(HttpToolsProtocol):
         super().timeout_keep_alive_handler()
 
 
-_long_headers, _waiting = answering(LONG_HEADERS), answering(WAITING)
+_long_headers, _waiting, _not_http = answering(LONG_HEADERS), answering(WAITING), answering(NOT_HTTP)

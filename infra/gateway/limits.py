@@ -25,6 +25,8 @@ class Limits:
     # Requests that were read and wait for their answer. More are turned away, so that these are answered soon.
     waiting: int = 64
     connections: int = 1000
+    # Requests of one connection that were sent without waiting for the answers before them.
+    pipelined: int = 100
     # How long requests may take to finish after the process was told to stop.
     stop_seconds: int = 30
     # A compressed answer pays from about here on.

@@ -29,7 +29,7 @@ class Datatype:
 
 
 def _datatype(name: str, dtype: Any, value: Any) -> Datatype:
-    flat = list[value | None]  # type: ignore[valid-type]
+    flat = list[value | None]
     return Datatype(name, np.dtype(dtype), msgspec.json.Decoder(flat), msgspec.json.Decoder(list[flat]))
 
 

@@ -1,0 +1,190 @@
+"""One process of the gateway: under overload, told to stop, with TLS, with tokens."""
+
+import hashlib
+import http.client
+import json
+import signal
+import ssl
+import stat
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import tritonclient.http as triton
+from wire_server import call, car_request, json_of, scorers, serving
+
+from expectations.errors import CannotAsk
+from infra.gateway.server import Tls, is_loopback, open_socket, refuse_exposed
+from infra.gateway.tokens import read_tokens
+from wire_desk import SmallDesk
+
+CARS = json.dumps(car_request())
+
+
+def ask(port, method="POST", path="/v2/models/cars/infer", body=CARS, headers=None):
+    """(status, headers, JSON, seconds) over a connection of its own."""
+    began = time.monotonic()
+    wire = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    wire.request(method, path, body if method == "POST" else None, headers or {})
+    answer = wire.getresponse()
+    told = json.loads(answer.read() or b"null")
+    wire.close()
+    return answer.status, answer.headers, told, time.monotonic() - began
+
+
+def test_under_overload_it_sheds_and_stays_healthy():
+    with serving(seconds=0.3, limits={"waiting": 8}) as gateway, ThreadPoolExecutor(40) as many:
+        answers = [many.submit(ask, gateway.port) for _ in range(40)]
+        time.sleep(0.1)
+        health = ask(gateway.port, "GET", "/v2/health/ready")
+        found = [one.result() for one in answers]
+        again = ask(gateway.port)
+    shed = [one for one in found if one[0] == 503]
+    assert {one[0] for one in found} == {200, 503}
+    assert len(found) - len(shed) >= 8
+    assert all(one[1]["retry-after"] == "1" and "wait already" in one[2]["error"] for one in shed)
+    assert health[0] == 200
+    assert health[3] < 0.25
+    assert again[0] == 200
+
+
+def test_slow_callers_keep_nobody_out():
+    with serving(limits={"waiting": 4}) as gateway:
+        slow = [http.client.HTTPConnection("127.0.0.1", gateway.port) for _ in range(20)]
+        for one in slow:
+            one.putrequest("POST", "/v2/models/cars/infer")
+            one.putheader("content-length", "100")
+            one.endheaders(b"{")
+        time.sleep(0.1)
+        assert ask(gateway.port)[0] == 200
+        for one in slow:
+            one.close()
+
+
+def test_bodies_on_their_way_have_a_bound_together():
+    with serving(limits={"buffered_bytes": 100_000}) as gateway:
+        slow = [http.client.HTTPConnection("127.0.0.1", gateway.port) for _ in range(3)]
+        for one in slow:
+            one.putrequest("POST", "/v2/models/cars/infer")
+            one.putheader("content-length", "60000")
+            one.endheaders(b" " * 50_000)
+            time.sleep(0.1)
+        answer = slow[-1].getresponse()
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        slow[0].send(b" " * 10_000)
+        assert slow[0].getresponse().status == 400
+        for one in slow:
+            one.close()
+
+
+def test_told_to_stop_it_answers_what_it_has_and_ends():
+    with serving(seconds=0.5) as gateway, ThreadPoolExecutor(4) as many:
+        answers = [many.submit(ask, gateway.port) for _ in range(4)]
+        time.sleep(0.2)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert [one.result()[0] for one in answers] == [200] * 4
+        assert gateway.process.wait(timeout=5) == -signal.SIGTERM
+        with pytest.raises(ConnectionError):
+            ask(gateway.port)
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    """A certificate for 127.0.0.1 and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    files = [folder / "certificate.pem", folder / "key.pem"]
+    subject = ["-subj", "/CN=gateway", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run([*command, *subject, "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+    return files
+
+
+def test_over_tls_it_is_the_same_gateway(tls):
+    with serving(tls=list(map(str, tls)), limits={"header_seconds": 0.5}) as gateway:
+        trusting = ssl.create_default_context(cafile=tls[0])
+        wire = http.client.HTTPSConnection("127.0.0.1", gateway.port, context=trusting)
+        wire.request("POST", "/v2/models/cars/infer", CARS)
+        assert wire.getresponse().status == 200
+        wire.close()
+        plain = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=3)
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            plain.request("GET", "/v2/health/live")
+            plain.getresponse()
+
+
+def test_a_handshake_that_does_not_end_is_ended(tls):
+    import socket
+
+    with serving(tls=list(map(str, tls)), limits={"header_seconds": 0.5}) as gateway:
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=5) as wire:
+            assert wire.recv(100) == b""
+
+
+def test_a_certificate_that_is_none_is_refused(tls, tmp_path):
+    Tls(*tls).check()
+    for files in ((tls[1], tls[0]), (tmp_path / "none.pem", tls[1])):
+        with pytest.raises(CannotAsk, match="not a certificate and its key"):
+            Tls(*files).check()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com"])  # noqa: S104
+def test_it_does_not_open_itself_to_others_unless_it_was_told_to(host):
+    with pytest.raises(CannotAsk, match="TLS and tokens"):
+        refuse_exposed(host, guarded=False, exposed=False)
+    refuse_exposed(host, guarded=True, exposed=False)
+    refuse_exposed(host, guarded=False, exposed=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_is_open_to_this_machine_alone(host):
+    assert is_loopback(host)
+    refuse_exposed(host, guarded=False, exposed=False)
+
+
+def test_a_port_that_is_taken_is_told():
+    with open_socket("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(CannotAsk, match=f"127.0.0.1:{port}: cannot listen there"):
+            open_socket("127.0.0.1", port)
+
+
+def digest(token):
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@pytest.fixture
+def token_file(tmp_path):
+    """Three callers: one predicts, one gives feedback, one looks."""
+    path = tmp_path / "tokens.yaml"
+    lines = [f"{digest(name)}: {{name: {name}, roles: [{name}]}}" for name in ("predict", "feedback", "metrics")]
+    path.write_text("\n".join(lines))
+    path.chmod(0o600)
+    return path
+
+
+PATHS = {
+    "predict": [("POST", "/v2/models/cars/infer", CARS), ("POST", "/v2/models/cars/records", '{"records":[{"year":1}]}')],
+    "feedback": [
+        ("POST", "/v2/models/cars/feedback", '{"truths":[{"request_id":"a","truth":1}]}'),
+        ("POST", "/v2/models/cars/reports", '{"words":"odd"}'),
+    ],
+    "metrics": [("GET", "/metrics", "")],
+}
+
+
+def test_each_role_may_do_its_own_and_no_more(token_file):
+    with serving(tokens=str(token_file)) as gateway:
+        for role, paths in PATHS.items():
+            for method, path, body in paths:
+                for holder in PATHS:
+                    headers = {"authorization": f"Bearer {holder}"}
+                    status, _, told, _ = ask(gateway.port, method, path, body, headers) if path != "/metrics" else metrics(gateway.port, headers)
+                    assert (status != 403) == (holder == role), (holder, path, told)
+
+
+def metrics(port, headers):
+    wire = http.client.HTTPConnection("127.0.0.1", port)
+    wire.request("GET", "/metrics", headers=headers)
+    return wire.getresponse().status, None, None, None
