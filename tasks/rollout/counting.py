@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import polars as pl
 
 from expectations.sequential.ticks import Ticks, join_ticks
 from expectations.sequential.watching import (
@@ -17,37 +17,45 @@ from expectations.sequential.watching import (
     over_limit,
     wrong_labels,
 )
+from infra.runtime import label_text
 from tasks.rollout.plan import Plan
 
-# So many answers of the champion's set the yardsticks, before any is held against them.
-ENOUGH = 200
-Values = "np.ndarray[Any, np.dtype[np.float64]]"
+# What of the log is read.
+COLUMNS = ("release", "stage", "shadow", "error", "latency_ms", "output.prediction", "output.trusted")
+PREDICTION = "output.prediction"
+# So many answers of the champion's set the yardsticks, before any is held against them; later ones do not count.
+ENOUGH, MOST = 200, 4000
+SUMS = ("count", "total", "squares")
 
 
 @dataclass(frozen=True)
 class Yardsticks:
     """What both arms are held against, set once from answers of the champion before the first that is counted.
 
-    `limit_ms`: its p95, unless the spec says another. `cuts`: deciles of its predictions. `classes`: instead of them.
+    `limit_ms`: its p95, unless the spec says another. `cuts`: deciles of its predictions; of labels `classes` instead.
     """
 
     limit_ms: float
     cuts: tuple[float, ...] = ()
     classes: tuple[str, ...] = ()
 
+    @staticmethod
+    def from_json(values: Mapping[str, Any] | None) -> "Yardsticks | None":
+        """From what `asdict` gave, as JSON; None from null."""
+        return Yardsticks(values["limit_ms"], tuple(values["cuts"]), tuple(values["classes"])) if values else None
 
-def set_yardsticks(plan: Plan, champion: pd.DataFrame) -> Yardsticks | None:
+
+def set_yardsticks(plan: Plan, champion: pl.DataFrame) -> Yardsticks | None:
     """From the champion's answers so far; None while they are too few."""
-    answered = champion[champion["error"].isna()].tail(20 * ENOUGH)
+    answered = champion.filter(pl.col("error").is_null()).tail(MOST)
     if len(answered) < ENOUGH:
         return None
     latency = plan.spec.rollout.watch.latency
     limit = latency.limit_ms if latency and latency.limit_ms else float(np.quantile(answered["latency_ms"], 0.95))
-    said = answered["output.prediction"]
     if plan.spec.model.task != "regression":
-        return Yardsticks(limit, classes=tuple(sorted(said.astype(str).unique())))
-    numbers = said.to_numpy(dtype=np.float64)
-    return Yardsticks(limit, cuts=tuple(float(cut) for cut in cut_points(numbers[np.isfinite(numbers)])))
+        return Yardsticks(limit, classes=tuple(sorted(set(_labels(answered)))))
+    said = answered[PREDICTION].to_numpy()
+    return Yardsticks(limit, cuts=tuple(float(cut) for cut in cut_points(said[np.isfinite(said)])))
 
 
 @dataclass
@@ -81,63 +89,86 @@ def tally_from_json(values: Mapping[str, Any]) -> Tally:
 
 
 def _ticks_json(ticks: Ticks) -> dict[str, Any]:
-    return {name: getattr(ticks, name).tolist() for name in ("stage", "count", "total", "squares")}
+    return {name: getattr(ticks, name).tolist() for name in ("stage", *SUMS)}
 
 
 def _ticks_from_json(values: Mapping[str, Any]) -> Ticks:
-    sums = (np.array(values[name], dtype=np.float64).reshape(-1, 2) for name in ("count", "total", "squares"))
-    return Ticks(np.array(values["stage"], dtype=np.int64), *sums)
+    count, total, squares = (np.array(values[name], dtype=np.float64).reshape(-1, 2) for name in SUMS)
+    return Ticks(np.array(values["stage"], dtype=np.int64), count, total, squares)
 
 
-def count(plan: Plan, yard: Yardsticks, rows: pd.DataFrame, labelled: pd.DataFrame) -> Tally:
+def count(plan: Plan, yard: Yardsticks, rows: pl.DataFrame, labelled: pl.DataFrame) -> Tally:
     """One tick for each stage in what was read just now: `rows` new predictions, `labelled` ones whose truth is new.
 
-    Both have the log's columns; `labelled` also `truth` and `value`. A tick is what one reading brought, so that rows
-    which come late are a tick of their own and change none that was judged before.
+    Both have the log's columns; `labelled` also `truth`, `truth_number` and `value`. A tick is what one reading
+    brought, so that rows which come late are a tick of their own and change none that was judged before.
     """
-    tally, watch = Tally(), plan.spec.rollout.watch
-    answered = rows[rows["error"].isna()]
-    ways: dict[str, tuple[Any, pd.DataFrame, Callable[[pd.DataFrame], Any]]] = {
-        "errors": (watch.errors, rows, lambda part: part["error"].notna()),
-        "latency": (watch.latency, answered, lambda part: over_limit(part["latency_ms"], yard.limit_ms)),
-        "guards": (watch.guards, answered, lambda part: ~part["output.trusted"].astype(bool)),
-        "distribution": (watch.distribution, answered, lambda part: _places(yard, part["output.prediction"])),
-        "business": (watch.business, labelled, lambda part: business_loss(part["value"], watch.business)),  # type: ignore[arg-type]
-        "quality": (watch.quality, labelled, lambda part: _loss(plan, part)),
-    }
-    for name, (asked, part, values) in ways.items():
-        if asked is None:
+    tally = Tally()
+    for name, part, values in _ways(plan, yard, rows.filter(pl.col("stage") >= 0), labelled):
+        if not len(part):
             continue
         try:
             tally.ticks[name] = _ticks(plan, part, np.asarray(values(part), dtype=np.float64).reshape(len(part), -1))
-        except (KeyError, ValueError, TypeError) as error:
+        except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
             tally.errors[name] = f"it could not be measured: {error}"
     return tally
 
 
-def _places(yard: Yardsticks, predictions: "pd.Series[Any]") -> Any:
+Way = tuple[str, pl.DataFrame, Callable[[pl.DataFrame], Any]]
+
+
+def _ways(plan: Plan, yard: Yardsticks, rows: pl.DataFrame, labelled: pl.DataFrame) -> Iterable[Way]:
+    """Of each metric that is watched: its name, the rows that it is about, and what each of them is worth, 1 is bad."""
+    watch, answered = plan.spec.rollout.watch, rows.filter(pl.col("error").is_null())
+    labelled = labelled.filter((pl.col("stage") >= 0) & pl.col("error").is_null())
+    if watch.errors:
+        yield "errors", rows, lambda part: part["error"].is_not_null()
+    if watch.latency:
+        yield "latency", answered, lambda part: over_limit(part["latency_ms"], yard.limit_ms)
+    if watch.guards:
+        yield "guards", answered, lambda part: ~part["output.trusted"]
+    if watch.distribution:
+        yield "distribution", answered, lambda part: _places(yard, part)
+    if business := watch.business:
+        yield (
+            "business",
+            labelled.filter(pl.col("value").is_not_null()),
+            lambda part: business_loss(part["value"], business),
+        )
+    if watch.quality:
+        yield "quality", labelled, lambda part: _loss(plan, part)
+
+
+def _places(yard: Yardsticks, part: pl.DataFrame) -> Any:
     if yard.classes:
-        return is_class(predictions.astype(str).tolist(), yard.classes)
-    return below_cuts(predictions.to_numpy(dtype=np.float64), np.array(yard.cuts))
+        return is_class(_labels(part), yard.classes)
+    return below_cuts(part[PREDICTION].to_numpy(), np.array(yard.cuts))
 
 
-def _loss(plan: Plan, part: pd.DataFrame) -> Any:
+def _loss(plan: Plan, part: pl.DataFrame) -> Any:
     if plan.spec.model.task != "regression":
-        return wrong_labels(part["truth"].astype(str).tolist(), part["output.prediction"].astype(str).tolist())
+        return wrong_labels(label_text(part["truth"]).tolist(), _labels(part))
     if plan.error_scale is None:
         raise ValueError("rollout.watch.quality.scale is missing, and the release has no mean absolute error")
-    return absolute_loss(part["truth"].astype(np.float64), part["output.prediction"], plan.error_scale)
+    return absolute_loss(part["truth_number"], part[PREDICTION], plan.error_scale)
 
 
-def _ticks(plan: Plan, part: pd.DataFrame, values: Any) -> tuple[Ticks, ...]:
+def _labels(part: pl.DataFrame) -> list[str]:
+    return [str(label) for label in label_text(part[PREDICTION].to_list())]
+
+
+def _ticks(plan: Plan, part: pl.DataFrame, values: Any) -> tuple[Ticks, ...]:
     """For each column of `values` (n, places), one tick of each stage that is in `part`."""
-    stages = np.unique(part["stage"].to_numpy(dtype=np.int64))
-    arms = (part["release"] == plan.release.id).to_numpy(dtype=np.int64)
-    slot = 2 * np.searchsorted(stages, part["stage"].to_numpy(dtype=np.int64)) + arms
+    stage = part["stage"].to_numpy().astype(np.int64)
+    stages = np.unique(stage)
+    arms = (part["release"] == plan.release.id).to_numpy().astype(np.int64)
+    slot = 2 * np.searchsorted(stages, stage) + arms
     return tuple(_one(stages, slot, values[:, at]) for at in range(values.shape[1]))
 
 
 def _one(stages: Any, slot: Any, values: Any) -> Ticks:
     weights: Iterable[Any] = (None, values, values**2)
-    sums = (np.bincount(slot, weight, 2 * len(stages)).reshape(-1, 2).astype(np.float64) for weight in weights)
-    return Ticks(stages, *sums)
+    count, total, squares = (
+        np.bincount(slot, weight, 2 * len(stages)).reshape(-1, 2).astype(np.float64) for weight in weights
+    )
+    return Ticks(stages, count, total, squares)

@@ -64,7 +64,7 @@ class Drive:
         return move
 
     def _next(self, now: datetime) -> tuple[Move, Sequence[Answer]]:
-        rehearsed = rehearse(self._plan, self._rollout, self._watch.rows, now)
+        rehearsed = rehearse(self._plan, self._rollout, self._watch.rows)
         if rehearsed is not None:
             return rehearsed, ()
         answers = self._watch.answers(self._rollout, now)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-import pandas as pd
+import polars as pl
 
 from expectations.sequential.answers import Answer, Kind, together
 from expectations.sequential.stages import Stage as Standing
@@ -85,35 +85,37 @@ def next_move(plan: Plan, rollout: Rollout, answers: Sequence[Answer]) -> Move:
     return Move(Act.ENTER, said.words, ahead)
 
 
-def rehearse(plan: Plan, rollout: Rollout, rows: pd.DataFrame, now: datetime) -> Move | None:
+def rehearse(plan: Plan, rollout: Rollout, rows: pl.DataFrame) -> Move | None:
     """The rehearsal of the rollback, in the shadow stage: None once it is over, or where there is no shadow stage.
 
     The challenger is taken back while nobody is answered by it yet, and the log tells when gateways stopped asking it.
     `rows`: what was logged since the rollout began.
     """
-    if not plan.stages[0].shadow or any(line.stage > 0 for line in rollout.timeline):
-        return None
-    withdrawn = [line for line in rollout.timeline if line.stage == -1]
-    if rollout.stage == 0:
-        if withdrawn:
-            return None
-        seen = int((rows["shadow"] & (rows["release"] == plan.release.id)).sum())
-        waits = Move(Act.HOLD, "rehearsal: cannot tell yet, no request was scored in shadow")
-        return Move(Act.WITHDRAW, f"rehearsal of the rollback, after {seen:,} in shadow") if seen else waits
-    if not withdrawn:
+    if rollout.stage < 0 and not rollout.timeline:
         return Move(Act.ENTER, "the rollout begins", 0)
-    return _obeyed(rows, pd.Timestamp(withdrawn[-1].time), pd.Timestamp(now))
+    if not plan.stages[0].shadow or rollout.stage > 0:
+        return None
+    withdrawn = [datetime.fromisoformat(line.time) for line in rollout.timeline if line.stage == -1]
+    if rollout.stage < 0:
+        return _obeyed(rows, withdrawn[-1])
+    if withdrawn:
+        return None
+    seen = rows["shadow"].sum()
+    if not seen:
+        return Move(Act.HOLD, "rehearsal: cannot tell yet, no request was scored in shadow")
+    return Move(Act.WITHDRAW, f"rehearsal of the rollback, after {seen:,} requests in shadow")
 
 
-def _obeyed(rows: pd.DataFrame, withdrawn: pd.Timestamp, now: pd.Timestamp) -> Move:
-    after = rows[rows["time"] > withdrawn]
-    late = (after["time"] - withdrawn).dt.total_seconds()
-    shadows = late[after["shadow"]]
-    slowest = float(shadows.max()) if len(shadows) else 0.0
+def _obeyed(rows: pl.DataFrame, withdrawn: datetime) -> Move:
+    after = rows.with_columns(late=(pl.col("time") - withdrawn).dt.total_microseconds() / 1e6).filter(
+        pl.col("late") > 0
+    )
+    shadows = after.filter("shadow")["late"]
+    slowest = float(shadows.max() or 0.0)  # type: ignore[arg-type]
     if slowest > OBEYS_WITHIN_S:
         words = f"rehearsal: {slowest:.1f} s after the rollback a gateway still asked the challenger"
         return Move(Act.ROLL_BACK, f"{words}; {OBEYS_WITHIN_S:g} s are promised.")
-    seen = int((late > OBEYS_WITHIN_S).sum())
-    if not seen:
+    seen = after.filter(pl.col("late") > OBEYS_WITHIN_S)
+    if not len(seen):
         return Move(Act.HOLD, "rehearsal: cannot tell yet, no request since the rollback")
-    return Move(Act.ENTER, f"rehearsal: all gateways obeyed within {slowest:.1f} s ({seen:,} requests since)", 0)
+    return Move(Act.ENTER, f"rehearsal: all gateways obeyed within {slowest:.1f} s ({len(seen):,} answers since)", 0)

@@ -9,17 +9,17 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-import pandas as pd
-from infra.prediction_log import LogReader
+import polars as pl
 
 from expectations.sequential.answers import Answer
 from expectations.sequential.rollout import judge_rollout
 from expectations.sequential.watching import watched
 from expectations.state import Rollout
 from infra.evidence_store import get_json, put_json
+from infra.prediction_log import ROW, LogReader, with_truth
 from infra.store import Store
 from tasks.dossier import to_json
-from tasks.rollout.counting import Tally, Yardsticks, count, set_yardsticks, tally_from_json
+from tasks.rollout.counting import COLUMNS, Tally, Yardsticks, count, set_yardsticks, tally_from_json
 from tasks.rollout.moves import standing
 from tasks.rollout.plan import Plan
 
@@ -28,65 +28,78 @@ POINTS = 60
 
 
 class Watch:
-    """The watch over one rollout, from its start or from the last evidence on."""
+    """The watch over one rollout, from its start or from the last evidence on.
+
+    `rows` are the predictions of both arms so far.
+    """
 
     def __init__(self, store: Store, plan: Plan, rollout: Rollout) -> None:
         self._store, self._plan = store, plan
-        self._log = LogReader(store, plan.spec.model.name, datetime.fromisoformat(rollout.started_at))
+        since, model = datetime.fromisoformat(rollout.started_at), plan.spec.model.name
+        self._log = LogReader(store, "predictions", model, since, columns=COLUMNS)
+        self._labels = LogReader(store, "feedback", model, since)
         self._tally, self._new = Tally(), Tally()
         self._yard: Yardsticks | None = None
-        self._read: list[str] = []
+        self._kept: frozenset[str] = frozenset()
         self._before = rollout.evidence
-        self.rows = pd.DataFrame()
+        self.rows, self._truths = self._mine(self._log.more([])), self._labels.more([])
         for kept in reversed(list(evidence_chain(store, rollout.evidence))):
             self._take_up(kept)
 
     def _take_up(self, kept: Mapping[str, Any]) -> None:
         self._tally.add(tally_from_json(kept["tally"]))
-        self._yard = _yardsticks(kept["yardsticks"]) or self._yard
-        self.rows = _together(self.rows, self._log.again(kept["read"]))
+        self._yard = Yardsticks.from_json(kept["yardsticks"]) or self._yard
+        self.rows = _together(self.rows, self._mine(self._log.more(kept["read"]["predictions"])))
+        self._truths = _together(self._truths, self._labels.more(kept["read"]["feedback"]))
+        self._kept = self._log.read | self._labels.read
 
     def look(self) -> None:
         """Reads what is new in the log and counts it, once there are yardsticks."""
-        found = self._log.more()
-        self._read += found.keys
-        rows = self._mine(found.predictions)
-        self.rows = _together(self.rows, rows)
+        rows, truths = self._mine(self._log.more()), self._labels.more()
+        labelled_before = self._labelled()
+        self.rows, self._truths = _together(self.rows, rows), _together(self._truths, truths)
         if self._yard is None:
-            champion = self.rows[self.rows["release"] == self._plan.champion] if len(self.rows) else self.rows
-            self._yard = set_yardsticks(self._plan, champion) if len(champion) else None
+            self._yard = set_yardsticks(self._plan, self.rows.filter(release=self._plan.champion))
             return
-        tally = count(self._plan, self._yard, rows[rows["stage"] >= 0], self._log.labelled(self.rows, found.feedback))
+        labelled = self._labelled().join(labelled_before.select(ROW), on=ROW, how="anti")
+        tally = count(self._plan, self._yard, rows, labelled)
         self._tally.add(tally)
         self._new.add(tally)
 
+    def _labelled(self) -> pl.DataFrame:
+        """Rows whose truth is known, each once."""
+        return with_truth(self.rows, self._truths).filter(pl.col("truth").is_not_null() & ~pl.col("shadow"))
+
     def answers(self, rollout: Rollout, now: datetime) -> list[Answer]:
-        """The judge's answers, one for each metric, the traffic and the time."""
-        asked, rollout_spec = watched(self._plan.spec.rollout.watch), self._plan.spec.rollout
+        """The judge's answers: one for each metric, one for the traffic, one for the time."""
+        spec = self._plan.spec.rollout
         where = standing(self._plan, rollout, now, self._last_asked())
-        return judge_rollout(asked, self._tally.seen(), where, rollout_spec.alpha, POINTS)
+        return judge_rollout(watched(spec.watch), self._tally.seen(), where, spec.alpha, POINTS)
 
     def keep(self, answers: Sequence[Answer], now: datetime) -> str:
         """The digest of what was counted since the last evidence, of what was answered, and of the evidence before."""
         told = {
             "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "before": self._before,
-            "read": self._read,
+            "read": {
+                "predictions": sorted(self._log.read - self._kept),
+                "feedback": sorted(self._labels.read - self._kept),
+            },
             "yardsticks": asdict(self._yard) if self._yard else None,
             "tally": self._new.as_json(),
             "answers": [asdict(answer) for answer in answers],
         }
         self._before = put_json(self._store, to_json(told))
-        self._new, self._read = Tally(), []
+        self._new, self._kept = Tally(), self._log.read | self._labels.read
         return self._before
 
     def _last_asked(self) -> dict[str, datetime]:
-        last: Mapping[Any, Any] = dict(self.rows.groupby("release")["time"].max()) if len(self.rows) else {}
-        return {str(release): time.to_pydatetime() for release, time in last.items()}
+        last = self.rows.group_by("release").agg(pl.col("time").max())
+        return dict(last.iter_rows())
 
-    def _mine(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Those of the two arms: not a fallback's, and not of shadow scoring once the challenger answers."""
-        return rows[rows["release"].isin([self._plan.champion, self._plan.release.id])]
+    def _mine(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Those of the two arms."""
+        return rows.filter(pl.col("release").is_in([self._plan.champion, self._plan.release.id]))
 
 
 def evidence_chain(store: Store, digest: str | None) -> Iterator[Mapping[str, Any]]:
@@ -97,9 +110,5 @@ def evidence_chain(store: Store, digest: str | None) -> Iterator[Mapping[str, An
         digest = kept["before"]
 
 
-def _yardsticks(values: Mapping[str, Any] | None) -> Yardsticks | None:
-    return Yardsticks(values["limit_ms"], tuple(values["cuts"]), tuple(values["classes"])) if values else None
-
-
-def _together(before: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    return pd.concat([before, rows], ignore_index=True) if len(before) else rows.reset_index(drop=True)
+def _together(before: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([before, rows], how="diagonal_relaxed")
