@@ -50,11 +50,12 @@ class Written:
     def append(self, kind, **body):
         return self.ledger.decide_and_append(lambda _: (kind, self.model, body))
 
-    def approved(self, name, graph, serving=None):
+    def approved(self, name, graph, serving=None, spec=None):
         """A release that was judged against what serves now, and approved."""
         golden = golden_records(Scorer(graph), pd.DataFrame([GOOD] * 10))
         package, blobs = keep_package(self.store, graph, golden)
-        document = put_json(self.store, {"spec": {"model": {"name": self.model}, "serving": serving or {}}})
+        spec = spec or {"model": {"name": self.model}}
+        document = put_json(self.store, {"spec": {**spec, "serving": serving or {}}})
         serves = self.ledger.state().models.get(self.model)
         start = {"spec_digest": name, "as_of": "2026-01-01T00:00:00", "developers": ["dev"], "approvals_needed": 1}
         self.append("release started", release=name, **start)

@@ -21,10 +21,12 @@ from infra.runtime import label_text
 from tasks.rollout.plan import Plan
 
 # What of the log is read.
-COLUMNS = ("release", "stage", "shadow", "error", "latency_ms", "output.prediction", "output.trusted")
+COLUMNS = ("time", "release", "stage", "shadow", "error", "latency_ms", "output.prediction", "output.trusted")
 PREDICTION = "output.prediction"
 # So many answers of the champion's set the yardsticks, before any is held against them; later ones do not count.
 ENOUGH, MOST = 200, 4000
+# About so many of the lesser arm are in a tick, and no reading is cut into more than so many.
+EACH, MOST_SLICES = 8, 64
 SUMS = ("count", "total", "squares")
 
 
@@ -98,10 +100,10 @@ def _ticks_from_json(values: Mapping[str, Any]) -> Ticks:
 
 
 def count(plan: Plan, yard: Yardsticks, rows: pl.DataFrame, labelled: pl.DataFrame) -> Tally:
-    """One tick for each stage in what was read just now: `rows` new predictions, `labelled` ones whose truth is new.
+    """Ticks for each stage in what was read just now: `rows` new predictions, `labelled` ones whose truth is new.
 
     Both have the log's columns; `labelled` also `truth`, `truth_number` and `value`. A tick is what one reading
-    brought, so that rows which come late are a tick of their own and change none that was judged before.
+    brought, or a slice of it, so that rows which come late are ticks of their own and change none that was judged.
     """
     tally = Tally()
     for name, part, values in _ways(plan, yard, rows.filter(pl.col("stage") >= 0), labelled):
@@ -158,12 +160,26 @@ def _labels(part: pl.DataFrame) -> list[str]:
 
 
 def _ticks(plan: Plan, part: pl.DataFrame, values: Any) -> tuple[Ticks, ...]:
-    """For each column of `values` (n, places), one tick of each stage that is in `part`."""
+    """For each column of `values` (n, places), the ticks of each stage that is in `part`."""
     stage = part["stage"].to_numpy().astype(np.int64)
-    stages = np.unique(stage)
     arms = (part["release"] == plan.release.id).to_numpy().astype(np.int64)
-    slot = 2 * np.searchsorted(stages, stage) + arms
-    return tuple(_one(stages, slot, values[:, at]) for at in range(values.shape[1]))
+    when = part["time"].to_numpy().astype(np.int64)
+    stages, tick = _sliced(stage, arms, when)
+    return tuple(_one(stages, 2 * tick + arms, values[:, at]) for at in range(values.shape[1]))
+
+
+def _sliced(stage: Any, arms: Any, when: Any) -> tuple[Any, Any]:
+    """(stage of each tick, tick of each row). Rows of one stage are cut in order of time, as finely as the lesser arm
+    allows: the judge learns from each block of a few, and where the cuts lie depends on how many there are alone."""
+    stages: list[int] = []
+    tick = np.empty(len(stage), dtype=np.int64)
+    for one in np.unique(stage):
+        mine = np.flatnonzero(stage == one)
+        slices = int(np.clip(np.bincount(arms[mine], minlength=2).min() // EACH, 1, MOST_SLICES))
+        rank = np.argsort(np.argsort(when[mine], kind="stable"), kind="stable")
+        tick[mine] = len(stages) + rank * slices // len(mine)
+        stages += [int(one)] * slices
+    return np.array(stages, dtype=np.int64), tick
 
 
 def _one(stages: Any, slot: Any, values: Any) -> Ticks:

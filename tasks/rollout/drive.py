@@ -14,6 +14,7 @@ from infra.keys import home
 from infra.rollout_page import build_rollout_page
 from infra.store import Store, open_store
 from tasks.job import open_ledger
+from tasks.rollout.counting import Tally
 from tasks.rollout.lease import Lease, holder, only_one
 from tasks.rollout.moves import Act, Move, next_move, rehearse
 from tasks.rollout.plan import Plan, plan_of
@@ -84,6 +85,16 @@ class Drive:
             self._lease.promote(move.words, evidence)
         elif move.act is Act.ROLL_BACK:
             self._lease.roll_back(move.words, evidence)
+
+    @property
+    def tally(self) -> Tally:
+        """What was counted so far."""
+        return self._watch.tally
+
+    def renew(self, why: str) -> None:
+        """Renews the lease, or takes over one that has run out. Raises Refused while another holds it."""
+        self._lease.move(max(self._rollout.stage, 0), why, self._rollout.evidence)
+        self._rollout = self._lease.now()
 
     def told(self) -> dict[str, Any]:
         """How it ended, and the page that tells of it, which stays in the store."""

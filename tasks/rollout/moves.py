@@ -79,10 +79,14 @@ def next_move(plan: Plan, rollout: Rollout, answers: Sequence[Answer]) -> Move:
         return Move(Act.HOLD, f"cannot tell yet: {said.words}{more}")
     if ahead == len(plan.stages):
         return Move(Act.PROMOTE, said.words)
-    if plan.stages[ahead].go_ahead and ahead not in rollout.go_aheads:
+    return _enter(plan, rollout, ahead, said.words)
+
+
+def _enter(plan: Plan, rollout: Rollout, stage: int, words: str) -> Move:
+    if plan.stages[stage].go_ahead and stage not in rollout.go_aheads:
         name = plan.spec.model.name
-        return Move(Act.HOLD, f"good so far; stage {ahead + 1} waits for a person: seatrial go-ahead {name} --as NAME")
-    return Move(Act.ENTER, said.words, ahead)
+        return Move(Act.HOLD, f"good so far; stage {stage + 1} waits for a person: seatrial go-ahead {name} --as NAME")
+    return Move(Act.ENTER, words, stage)
 
 
 def rehearse(plan: Plan, rollout: Rollout, rows: pl.DataFrame) -> Move | None:
@@ -92,7 +96,7 @@ def rehearse(plan: Plan, rollout: Rollout, rows: pl.DataFrame) -> Move | None:
     `rows`: what was logged since the rollout began.
     """
     if rollout.stage < 0 and not rollout.timeline:
-        return Move(Act.ENTER, "the rollout begins", 0)
+        return _enter(plan, rollout, 0, "the rollout begins")
     if not plan.stages[0].shadow or rollout.stage > 0:
         return None
     withdrawn = [datetime.fromisoformat(line.time) for line in rollout.timeline if line.stage == -1]

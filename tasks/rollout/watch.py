@@ -30,7 +30,7 @@ POINTS = 60
 class Watch:
     """The watch over one rollout, from its start or from the last evidence on.
 
-    `rows` are the predictions of both arms so far.
+    `rows` are the predictions of both arms so far, `tally` what was counted of them.
     """
 
     def __init__(self, store: Store, plan: Plan, rollout: Rollout) -> None:
@@ -38,7 +38,7 @@ class Watch:
         since, model = datetime.fromisoformat(rollout.started_at), plan.spec.model.name
         self._log = LogReader(store, "predictions", model, since, columns=COLUMNS)
         self._labels = LogReader(store, "feedback", model, since)
-        self._tally, self._new = Tally(), Tally()
+        self.tally, self._new = Tally(), Tally()
         self._yard: Yardsticks | None = None
         self._kept: frozenset[str] = frozenset()
         self._before = rollout.evidence
@@ -47,7 +47,7 @@ class Watch:
             self._take_up(kept)
 
     def _take_up(self, kept: Mapping[str, Any]) -> None:
-        self._tally.add(tally_from_json(kept["tally"]))
+        self.tally.add(tally_from_json(kept["tally"]))
         self._yard = Yardsticks.from_json(kept["yardsticks"]) or self._yard
         self.rows = _together(self.rows, self._mine(self._log.more(kept["read"]["predictions"])))
         self._truths = _together(self._truths, self._labels.more(kept["read"]["feedback"]))
@@ -56,25 +56,25 @@ class Watch:
     def look(self) -> None:
         """Reads what is new in the log and counts it, once there are yardsticks."""
         rows, truths = self._mine(self._log.more()), self._labels.more()
-        labelled_before = self._labelled()
+        before = self._labelled().select(*ROW, "release")
         self.rows, self._truths = _together(self.rows, rows), _together(self._truths, truths)
         if self._yard is None:
             self._yard = set_yardsticks(self._plan, self.rows.filter(release=self._plan.champion))
             return
-        labelled = self._labelled().join(labelled_before.select(ROW), on=ROW, how="anti")
+        labelled = self._labelled().join(before, on=before.columns, how="anti")
         tally = count(self._plan, self._yard, rows, labelled)
-        self._tally.add(tally)
+        self.tally.add(tally)
         self._new.add(tally)
 
     def _labelled(self) -> pl.DataFrame:
-        """Rows whose truth is known, each once."""
-        return with_truth(self.rows, self._truths).filter(pl.col("truth").is_not_null() & ~pl.col("shadow"))
+        """Rows whose truth is known: of what was scored in shadow it is the same."""
+        return with_truth(self.rows, self._truths).filter(pl.col("truth").is_not_null())
 
     def answers(self, rollout: Rollout, now: datetime) -> list[Answer]:
         """The judge's answers: one for each metric, one for the traffic, one for the time."""
         spec = self._plan.spec.rollout
         where = standing(self._plan, rollout, now, self._last_asked())
-        return judge_rollout(watched(spec.watch), self._tally.seen(), where, spec.alpha, POINTS)
+        return judge_rollout(watched(spec.watch), self.tally.seen(), where, spec.alpha, POINTS)
 
     def keep(self, answers: Sequence[Answer], now: datetime) -> str:
         """The digest of what was counted since the last evidence, of what was answered, and of the evidence before."""
