@@ -81,5 +81,8 @@ def _near_classes(chances: npt.NDArray[Any], least: float | None, margin: float)
 def _near_interval(outputs: Mapping[str, npt.NDArray[Any]], widest: float | None, margin: float) -> int:
     if widest is None:
         return 0
+    if len(outputs["upper"]) == 1:
+        alone = outputs["upper"].item() - outputs["lower"].item()
+        return int(abs(alone - widest) < margin * widest)
     width = outputs["upper"] - outputs["lower"]
     return int((np.abs(width - widest) < margin * widest).sum())

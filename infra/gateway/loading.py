@@ -25,7 +25,7 @@ from infra.store import Store
 
 # A hop to a thread costs about 0.1 ms, so what takes less than this is answered at once, holding up the others.
 INLINE_MS = 0.3
-WARM_RUNS = 30
+WARM_RUNS, FEWEST_RUNS, MOST_SECONDS = 30, 3, 0.1
 KINDS = {"string": "BYTES", "int64": "INT64", "float": "FP32", "double": "FP64"}
 # What is left empty where a record is not trusted.
 ANSWERS = ("prediction", "probabilities", "lower", "upper", "conformal_set")
@@ -116,16 +116,17 @@ def measure_speed(scorer: Scorer, rows: pd.DataFrame) -> tuple[float, int]:
     if rows.empty:
         return float("inf"), 0
     one, some = scorer.feed(rows.head(1)), scorer.feed(pd.concat([rows] * (1 + 99 // len(rows))).head(100))
-    single, hundred = _median_ms(scorer, one, WARM_RUNS), _median_ms(scorer, some, WARM_RUNS // 6)
+    single = _median_ms(scorer, one, WARM_RUNS)
     if single >= INLINE_MS:
         return single, 0
+    hundred = _median_ms(scorer, some, FEWEST_RUNS)
     each = max((hundred - single) / 99, 1e-5)
     return single, 1 + int((INLINE_MS - single) / each)
 
 
 def _median_ms(scorer: Scorer, feed: dict[str, npt.NDArray[Any]], runs: int) -> float:
-    took = []
-    for _ in range(runs):
+    took: list[float] = []
+    while len(took) < runs and (len(took) < FEWEST_RUNS or sum(took) < MOST_SECONDS):
         # Of this thread alone: beside a busy event loop, waiting for the interpreter takes longer than a small model.
         began = time.thread_time()
         scorer.run(feed)
