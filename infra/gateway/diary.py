@@ -6,7 +6,7 @@ some `upload_seconds` later, or when the store is back. What does not fit is dro
 
 import logging
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -123,17 +123,17 @@ class Diary:
     def _write_on(self) -> None:
         while not self._stopping.is_set():
             self._stopping.wait(self.limits.flush_seconds)
-            self._flush()
+            self.flush()
             self._spool.close(self.limits.upload_seconds)
             self._metrics.spooled(self._spool.bytes)
             self._metrics.keep()
-        self._flush()
+        self.flush()
         self._spool.close()
         self._metrics.keep()
         self._written.set()
 
-    def _flush(self) -> None:
-        """Everything that was noted up to now is on disk, or counted as dropped."""
+    def flush(self) -> None:
+        """Everything that was noted up to now is on disk, or counted as dropped. For one thread."""
         try:
             self._flush_predictions(len(self._notes))
             self._flush_truths(len(self._truths))
@@ -190,24 +190,27 @@ class Diary:
     def _bring_on(self) -> None:
         looked = -self.limits.adopt_seconds
         while True:
-            last = self._written.is_set()
-            try:
-                self._spool.bring(self._store)
-                if monotonic() - looked >= self.limits.adopt_seconds:
-                    looked = monotonic()
-                    self._spool.bring_left(self._store)
-                self.trouble = ""
-            except (CannotAsk, OSError) as error:
-                self._failed(str(error))
-            except Exception as error:
-                LOG.exception("the prediction log could not be brought to the store")
-                self._failed(type(error).__name__)
+            last, too_long_ago = self._written.is_set(), monotonic() - self.limits.adopt_seconds
+            if looked <= too_long_ago:
+                looked = monotonic()
+                self.bring(self._spool.bring_left)
+            self.bring(self._spool.bring)
             if last:
                 return
             self._written.wait(min(self.limits.upload_seconds, self.limits.flush_seconds))
 
-    def _failed(self, trouble: str) -> None:
-        self.trouble = trouble
+    def bring(self, take: Callable[[Store], int]) -> None:
+        """Brings to the store what is closed; what it does not take is tried again. For one thread."""
+        try:
+            take(self._store)
+            self._metrics.spooled(self._spool.bytes)
+            self.trouble = ""
+            return
+        except (CannotAsk, OSError) as error:
+            self.trouble = str(error)
+        except Exception as error:
+            LOG.exception("the prediction log could not be brought to the store")
+            self.trouble = type(error).__name__
         self._metrics.upload_failed()
 
 
