@@ -23,10 +23,10 @@ from expectations.spec import PredictionLog
 from infra.garbage import garbage
 from infra.gateway.columns import Columns, Hashing, Input, columns_of
 from infra.gateway.diary import Limits
-from infra.gateway.feedback import Truth
 from infra.gateway.metrics import Metrics
 from infra.gateway.spool import Spool
 from infra.gateway.spool import read as read_spooled
+from infra.gateway.truths import Truth
 from infra.keys import store_secret
 from infra.ledger import Ledger
 from infra.prediction_log import LogReader, read_predictions
@@ -222,13 +222,13 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path):
 
 def test_a_full_queue_drops_and_counts(store, tmp_path, counts):
     book = diary(store, tmp_path / "home", counts, Limits(waiting_rows=3, waiting_bytes=100))
-    note(book, asked("a", (1.0, 2.0)), asked("b", (1.0, 2.0)), asked("c", size=99), asked("d"))
+    note(book, asked("a", (1.0, 2.0)), asked("b", (1.0, 2.0)), asked("c", (1.0, 2.0)), asked("d"))
     kept(book)
-    assert read(store)["request_id"].to_list() == ["a", "a", "c"]
+    assert read(store)["request_id"].to_list() == ["a", "a", "b", "b"]
     assert sample(counts, 'seatrial_gateway_log_dropped_rows_total{kind="predictions",why="queue full"}') == 3
-    note(book, asked("e", size=2), asked("f", size=99))
+    note(book, asked("e", size=99), asked("f", size=1), asked("g"))
     kept(book)
-    assert read(store)["request_id"].to_list() == ["a", "a", "c", "e"]
+    assert read(store)["request_id"].to_list() == ["a", "a", "b", "b", "e", "f"]
 
 
 def test_while_the_store_is_away_rows_wait_on_the_disk_up_to_a_bound(store, tmp_path, counts):

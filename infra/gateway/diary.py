@@ -37,11 +37,15 @@ Page = tuple[str, int, pa.Schema]
 
 @dataclass(frozen=True)
 class Limits:
-    """How long and how much is held: in memory until it is flushed, on disk until it is uploaded."""
+    """How long and how much is held: in memory until it is flushed, on disk until it is uploaded.
+
+    Of the memory's bounds the request that reaches one is taken, whatever its size: else large ones never were.
+    """
 
     flush_seconds: float = 2.0
     upload_seconds: float = 10.0
-    waiting_rows: int = 50_000
+    # Of requests with one row and 30 columns about 6 KB each.
+    waiting_rows: int = 20_000
     waiting_bytes: int = 64 << 20
     spool_bytes: int = 256 << 20
     # How often it looks for what dead processes left.
@@ -99,16 +103,19 @@ class Diary:
         `fell_to` (arm, release) is whom the request fell to, where it is not whoever answered, as when the challenger
         failed (`error`) and the champion answered. Where nobody did, `answered` is None. `key` is the split's.
         """
-        rows_in, bytes_in = self._rows_in + asked.rows, self._bytes_in + asked.size
         limits = self.limits
-        if rows_in - self._rows_out > limits.waiting_rows or bytes_in - self._bytes_out > limits.waiting_bytes:
+        if (
+            self._rows_in - self._rows_out >= limits.waiting_rows
+            or self._bytes_in - self._bytes_out >= limits.waiting_bytes
+        ):
             self._metrics.dropped("predictions", "queue full", asked.rows)
             return
         arm, release = fell_to or (answered.arm, answered.release)  # type: ignore[union-attr]
         self._notes.append(
             (time(), perf_counter() - started, asked, answered, arm, release, stage, error, shadow, key or asked.key)
         )
-        self._rows_in, self._bytes_in = rows_in, bytes_in
+        self._rows_in += asked.rows
+        self._bytes_in += asked.size
 
     def truths(self, model: str, truths: Sequence[Truth], source: str) -> None:
         """Notes ground truth that `source` brought. Raises Turned (503) where there is no room: it is to come again."""
