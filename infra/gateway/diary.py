@@ -49,7 +49,7 @@ class Limits:
     waiting_bytes: int = 64 << 20
     spool_bytes: int = 256 << 20
     # How often it looks for what dead processes left.
-    adopt_seconds: float = 30.0
+    adopt_seconds: float = 10.0
 
 
 class Diary:
@@ -198,7 +198,7 @@ class Diary:
         looked = -self.limits.adopt_seconds
         while True:
             last, too_long_ago = self._written.is_set(), monotonic() - self.limits.adopt_seconds
-            if looked <= too_long_ago:
+            if last or looked <= too_long_ago:
                 looked = monotonic()
                 self.bring(self._spool.bring_left)
             self.bring(self._spool.bring)
