@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from diaries import CLEAR, Flaky, answered, asked, diary, metrics, note, read
+from diaries import CLEAR, LONG_AGO, Flaky, answered, asked, diary, metrics, note, read
+from fault_proxy import lose_answer, lose_request
 from hypothesis import given
 from hypothesis import settings as rules
 from hypothesis import strategies as st
@@ -361,6 +362,25 @@ def test_rows_that_come_late_are_read_late_and_once(store, tmp_path, counts):
     kept(book)
     assert reader.more()["request_id"].to_list() == ["later"]
     assert reader.more().is_empty()
+
+
+@pytest.mark.xdist_group("s3")
+def test_the_log_comes_to_a_bucket_whose_answers_get_lost(proxy, faulty_store, tmp_path, counts):
+    book = diary(faulty_store, tmp_path / "home", counts)
+    reader = LogReader(faulty_store, "predictions", "m", LONG_AGO)
+    note(book, asked("a"))
+    proxy.order("PUT", *[lose_answer] * 8, part="predictions")
+    kept(book)
+    kept(book)
+    assert reader.more()["request_id"].to_list() == ["a"]
+    note(book, asked("b"))
+    proxy.order("PUT", *[lose_request] * 30, part="predictions")
+    kept(book)
+    assert book.trouble
+    assert reader.more().is_empty()
+    while book.trouble:
+        kept(book)
+    assert reader.more()["request_id"].to_list() == ["b"]
 
 
 def test_a_part_of_the_log_is_read_by_time(store, tmp_path, counts, monkeypatch):

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from expectations.errors import Away, CannotAsk
 from infra.gateway.contract import Turned
+from infra.gateway.desk import LedgerDesk
 from infra.gateway.diary import Limits
 from infra.gateway.reports import MOST_CALLERS, Reports
 from infra.gateway.truths import Truth, read_truths
@@ -146,6 +148,23 @@ def test_without_feedback_and_without_predictions_the_columns_are_there(store):
     assert found.is_empty()
     assert {"truth", "truth_number", "value", "truth_source", "truth_time", "contradictions"} <= {*found.columns}
     assert truth_sources(read_feedback(store, "m", LONG_AGO)).is_empty()
+
+
+def test_the_desk_counts_by_source_what_it_takes_and_refuses(store, tmp_path):
+    counts = metrics(tmp_path)
+    book = diary(store, tmp_path / "home", counts)
+    releases = {"r1": SimpleNamespace(classes=("0", "1")), "r2": SimpleNamespace(classes=("0", "1", "2"))}
+    following = SimpleNamespace(posts={"m": SimpleNamespace(abouts=releases)}, models=("m",))
+    desk = LedgerDesk(following, book, None, counts, None)
+    assert desk.feedback("m", [{"request_id": "a", "truth": 1}, {"request_id": "b", "truth": "2"}], "lab") == 2
+    with pytest.raises(Turned, match="expected one of 0, 1, 2, found '3'"):
+        desk.feedback("m", [{"request_id": "a", "truth": 1}, {"request_id": "b", "truth": "3"}], "shop")
+    with pytest.raises(Turned, match="not served here"):
+        desk.feedback("other", [{"request_id": "a", "truth": 1}], "shop")
+    kept(book)
+    assert read_feedback(store, "m", LONG_AGO)["source"].to_list() == ["lab", "lab"]
+    assert b'feedback_total{model="m",outcome="refused",source="shop"} 2.0' in counts.text()[0]
+    assert b'feedback_total{model="m",outcome="taken",source="lab"} 2.0' in counts.text()[0]
 
 
 SAID = st.lists(

@@ -39,7 +39,10 @@ _truths, _report = msgspec.json.Decoder(Truths), msgspec.json.Decoder(Report)
 
 
 def read_truths(body: bytes, limits: Limits) -> Sequence[Mapping[str, Any]]:
-    """`{"request_id", "row", "truth", "value"}` each, at most as many as a request may have rows. Raises Turned (400, 413)."""
+    """`{"request_id", "row", "truth", "value"}` each, at most as many as a request may have rows.
+
+    Raises Turned (400, 413).
+    """
     truths = decoded(_truths, body).truths
     if not truths:
         raise Turned(400, "no truths: expected at least one.")
