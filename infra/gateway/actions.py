@@ -98,7 +98,7 @@ class Actions:
         body = await self.bodies.read(call.headers, call.receive)
         asked = await self._read(body, lambda: read_inference(body, length, names, self.limits))
         request_id = asked.request_id or secrets.token_hex(8)
-        answered = await self._ask(call, asked, request_id)
+        answered = await self._ask(call, asked, request_id, len(body))
         return inference(*write_answer(model, request_id, asked, answered), request_id)
 
     async def records(self, call: Call) -> Reply:
@@ -107,7 +107,7 @@ class Actions:
         body = await self.bodies.read(call.headers, call.receive)
         asked = await self._read(body, lambda: read_records(body, names, self.limits))
         request_id = asked.request_id or secrets.token_hex(8)
-        answered = await self._ask(call, asked, request_id)
+        answered = await self._ask(call, asked, request_id, len(body))
         words = self._known.words(call.route.model, answered.release)
         return inference(write_records(call.route.model, request_id, answered, words), None, request_id)
 
@@ -128,9 +128,9 @@ class Actions:
         """A long body is decoded beside the event loop."""
         return read() if len(body) < self.limits.aside_from_bytes else await asyncio.to_thread(read)
 
-    async def _ask(self, call: Call, asked: Rows, request_id: str) -> Answered:
+    async def _ask(self, call: Call, asked: Rows, request_id: str, size: int) -> Answered:
         route, key = call.route, asked.key or header_key(call.headers)
-        sent = Asked(route.model, asked.tensors, asked.rows, request_id, key, call.caller, route.version)
+        sent = Asked(route.model, asked.tensors, asked.rows, request_id, key, call.caller, route.version, size)
         return await self.desk.answer(sent)
 
 

@@ -39,7 +39,10 @@ class Rows:
 
     def marked(self, places: Sequence[Sequence[int]]) -> Array:
         """True for the rows whose numbers are among their request's `places`."""
-        starts, mask = np.cumsum([0, *self.each[:-1]]), np.zeros(self.total, dtype=bool)
+        mask = np.zeros(self.total, dtype=bool)
+        if not any(places):
+            return mask
+        starts = np.cumsum([0, *self.each[:-1]])
         mask[[int(start) + at for start, marks in zip(starts, places, strict=True) for at in marks]] = True
         return mask
 

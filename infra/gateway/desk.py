@@ -75,7 +75,13 @@ class LedgerDesk:
 
     def feedback(self, model: str, truths: Sequence[Mapping[str, Any]], caller: str) -> int:
         """See Desk."""
-        read = read_truths(truths, self._post(model).champion.signature["classes"])
+        # A challenger may know a class that the champion does not.
+        classes = {name for about in self._post(model).abouts.values() for name in about.classes}
+        try:
+            read = read_truths(truths, classes)
+        except Turned:
+            self._metrics.feedback(model, caller, "refused", len(truths))
+            raise
         self._diary.truths(model, read, caller)
         return len(read)
 

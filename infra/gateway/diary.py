@@ -6,7 +6,7 @@ some `upload_seconds` later, or when the store is back. What does not fit is dro
 
 import logging
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -37,15 +37,19 @@ Page = tuple[str, int, pa.Schema]
 
 @dataclass(frozen=True)
 class Limits:
-    """How long and how much is held: in memory until it is flushed, on disk until it is uploaded."""
+    """How long and how much is held: in memory until it is flushed, on disk until it is uploaded.
+
+    Of the memory's bounds the request that reaches one is taken, whatever its size: else large ones never were.
+    """
 
     flush_seconds: float = 2.0
     upload_seconds: float = 10.0
-    waiting_rows: int = 50_000
+    # Of requests with one row and 30 columns about 6 KB each.
+    waiting_rows: int = 20_000
     waiting_bytes: int = 64 << 20
     spool_bytes: int = 256 << 20
     # How often it looks for what dead processes left.
-    adopt_seconds: float = 30.0
+    adopt_seconds: float = 10.0
 
 
 class Diary:
@@ -99,16 +103,19 @@ class Diary:
         `fell_to` (arm, release) is whom the request fell to, where it is not whoever answered, as when the challenger
         failed (`error`) and the champion answered. Where nobody did, `answered` is None. `key` is the split's.
         """
-        rows_in, bytes_in = self._rows_in + asked.rows, self._bytes_in + asked.size
         limits = self.limits
-        if rows_in - self._rows_out > limits.waiting_rows or bytes_in - self._bytes_out > limits.waiting_bytes:
+        if (
+            self._rows_in - self._rows_out >= limits.waiting_rows
+            or self._bytes_in - self._bytes_out >= limits.waiting_bytes
+        ):
             self._metrics.dropped("predictions", "queue full", asked.rows)
             return
         arm, release = fell_to or (answered.arm, answered.release)  # type: ignore[union-attr]
         self._notes.append(
             (time(), perf_counter() - started, asked, answered, arm, release, stage, error, shadow, key or asked.key)
         )
-        self._rows_in, self._bytes_in = rows_in, bytes_in
+        self._rows_in += asked.rows
+        self._bytes_in += asked.size
 
     def truths(self, model: str, truths: Sequence[Truth], source: str) -> None:
         """Notes ground truth that `source` brought. Raises Turned (503) where there is no room: it is to come again."""
@@ -123,17 +130,17 @@ class Diary:
     def _write_on(self) -> None:
         while not self._stopping.is_set():
             self._stopping.wait(self.limits.flush_seconds)
-            self._flush()
+            self.flush()
             self._spool.close(self.limits.upload_seconds)
             self._metrics.spooled(self._spool.bytes)
             self._metrics.keep()
-        self._flush()
+        self.flush()
         self._spool.close()
         self._metrics.keep()
         self._written.set()
 
-    def _flush(self) -> None:
-        """Everything that was noted up to now is on disk, or counted as dropped."""
+    def flush(self) -> None:
+        """Everything that was noted up to now is on disk, or counted as dropped. For one thread."""
         try:
             self._flush_predictions(len(self._notes))
             self._flush_truths(len(self._truths))
@@ -190,24 +197,27 @@ class Diary:
     def _bring_on(self) -> None:
         looked = -self.limits.adopt_seconds
         while True:
-            last = self._written.is_set()
-            try:
-                self._spool.bring(self._store)
-                if monotonic() - looked >= self.limits.adopt_seconds:
-                    looked = monotonic()
-                    self._spool.bring_left(self._store)
-                self.trouble = ""
-            except (CannotAsk, OSError) as error:
-                self._failed(str(error))
-            except Exception as error:
-                LOG.exception("the prediction log could not be brought to the store")
-                self._failed(type(error).__name__)
+            last, too_long_ago = self._written.is_set(), monotonic() - self.limits.adopt_seconds
+            if last or looked <= too_long_ago:
+                looked = monotonic()
+                self.bring(self._spool.bring_left)
+            self.bring(self._spool.bring)
             if last:
                 return
             self._written.wait(min(self.limits.upload_seconds, self.limits.flush_seconds))
 
-    def _failed(self, trouble: str) -> None:
-        self.trouble = trouble
+    def bring(self, take: Callable[[Store], int]) -> None:
+        """Brings to the store what is closed; what it does not take is tried again. For one thread."""
+        try:
+            take(self._store)
+            self._metrics.spooled(self._spool.bytes)
+            self.trouble = ""
+            return
+        except (CannotAsk, OSError) as error:
+            self.trouble = str(error)
+        except Exception as error:
+            LOG.exception("the prediction log could not be brought to the store")
+            self.trouble = type(error).__name__
         self._metrics.upload_failed()
 
 

@@ -14,11 +14,12 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH)]
 
 
 class Truth(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """What turned out to be true of one row of one request."""
+    """What turned out to be true of one row of one request, and what it was worth."""
 
     request_id: Id
-    truth: float | str
+    truth: bool | float | str
     row: Annotated[int, msgspec.Meta(ge=0)] = 0
+    value: float | None = None
 
 
 class Truths(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -38,13 +39,16 @@ _truths, _report = msgspec.json.Decoder(Truths), msgspec.json.Decoder(Report)
 
 
 def read_truths(body: bytes, limits: Limits) -> Sequence[Mapping[str, Any]]:
-    """`{"request_id", "row", "truth"}` each, at most as many as a request may have rows. Raises Turned (400, 413)."""
+    """`{"request_id", "row", "truth", "value"}` each, at most as many as a request may have rows.
+
+    Raises Turned (400, 413).
+    """
     truths = decoded(_truths, body).truths
     if not truths:
         raise Turned(400, "no truths: expected at least one.")
     if len(truths) > limits.rows:
         raise Turned(413, f"{len(truths)} truths; one request may have {limits.rows}. Send them in parts.")
-    return [{"request_id": one.request_id, "row": one.row, "truth": one.truth} for one in truths]
+    return [msgspec.structs.asdict(one) for one in truths]
 
 
 def read_report(body: bytes) -> tuple[str, str | None]:

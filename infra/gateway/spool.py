@@ -168,18 +168,17 @@ def parquet(table: pa.Table) -> bytes:
 
 
 def _own_folder(root: Path) -> tuple[Path, int]:
-    """A new folder, and the descriptor that holds its lock until this process ends, however it ends."""
+    """A new folder, and the descriptor that holds its lock."""
     while True:
         folder = root / f"{os.getpid()}-{secrets.token_hex(6)}"
         folder.mkdir(parents=True, mode=0o700)
-        lock = os.open(folder, os.O_RDONLY)
-        # Another may just have taken it for a dead one's: between its making and its lock it is nobody's.
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.stat(folder), os.fstat(lock)):
+        # Between its making and its lock another may take it for a dead one's, and away.
+        with suppress(FileNotFoundError):
+            lock = os.open(folder, os.O_RDONLY)
+            if _lock(lock) and folder.exists():
                 _sync(root)
                 return folder, lock
-        os.close(lock)
+            os.close(lock)
 
 
 @contextmanager
@@ -191,14 +190,18 @@ def _taken(folder: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        held = True
-    except OSError:
-        held = False
-    try:
-        yield held
+        yield _lock(lock)
     finally:
         os.close(lock)
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether nobody else holds it; until the descriptor is closed or the process ends, however it ends."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -1,7 +1,7 @@
 """Ground truth that callers bring, by request id and row: what it must be, and how it is written down."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ class Truth:
     value: float | None = None
 
 
-def read_truths(truths: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> list[Truth]:
+def read_truths(truths: Sequence[Mapping[str, Any]], classes: Collection[str]) -> list[Truth]:
     """All of them; `classes` of the model, none for a regression.
 
     Raises Turned (400) naming everything that is wrong, and then none of them is taken.
