@@ -2,128 +2,36 @@
 
 import asyncio
 import contextlib
-import os
-import sqlite3
 import time
 
 import numpy as np
 import pytest
-from postgresql_server import INSTALL as NO_POSTGRESQL
-from postgresql_server import binaries, own_server
-from redis_server import INSTALL as NO_REDIS
-from redis_server import own_redis
-from tcp_way import Way
+from live_sources import (
+    QUERY,
+    SECRET,
+    Sqlite,
+    live_of,
+    postgresql_port,
+    redis_port,
+    secret,
+    source_of,
+)
 
 from expectations.errors import Away, CannotAsk
-from expectations.live import FRESH, NOT_ASKED, STALE, UNANSWERED, UNKNOWN, LiveLookup
+from expectations.live import FRESH, NOT_ASKED, STALE, UNANSWERED, UNKNOWN
 from infra.gateway import live_source
 from infra.gateway.lookups import LiveLookups
 from infra.sources.live import Looked, open_line
 
 pytestmark = pytest.mark.xdist_group("postgresql")
-SECRET = "s3cret-of-the-source"
 COLUMNS = ["income", "schools"]
 ROWS = {"a": (1.5, 2), "b": (3.25, None), "Ærø ' \" ; --": (5, 6), "null": (None, None)}
 NAN = float("nan")
-QUERY = "select income, schools from towns where town = :key"
+__all__ = ["postgresql_port", "redis_port", "secret"]
 SLOW_SQLITE = (
     "with recursive n(i) as (select 1 union all select i + 1 from n where :key = 'slow') "
     "select income, schools from towns where town = :key and (:key <> 'slow' or (select count(*) from n) > 0)"
 )
-
-
-class Sqlite:
-    """A file that is opened for reading."""
-
-    def __init__(self, folder):
-        self.path = folder / "towns.db"
-        self.do("create table towns (town text primary key, income, schools)")
-        self.url = f"sqlite:///file:{self.path}?mode=ro&uri=true"
-        self.asked = {"query": QUERY}
-
-    def do(self, statement, *values):
-        with contextlib.closing(sqlite3.connect(self.path)) as opened, opened:
-            opened.execute(statement, values)
-
-    def put(self, town, income, schools):
-        self.do("replace into towns values (?, ?, ?)", town, income, schools)
-
-    def drop(self, town):
-        self.do("delete from towns where town = ?", town)
-
-
-class PostgreSQL:
-    """A server behind a way on which things go wrong."""
-
-    def __init__(self, port):
-        self.port, self.way = port, Way(port)
-        self.do("drop table if exists towns")
-        self.do("create table towns (town text, income numeric, schools int)")
-        self.do("grant select on towns to asking")
-        self.url = f"postgresql://asking:${{LIVE_PASSWORD}}@127.0.0.1:{self.way.port}/postgres"
-        self.asked = {"query": QUERY}
-
-    def do(self, statement, *values):
-        import psycopg
-
-        about = {"host": "127.0.0.1", "port": self.port, "user": "postgres", "password": SECRET, "dbname": "postgres"}
-        with psycopg.connect(**about) as opened:
-            opened.execute(statement, values)
-
-    def put(self, town, income, schools):
-        self.drop(town)
-        self.do("insert into towns values (%s, %s, %s)", town, income, schools)
-
-    def drop(self, town):
-        self.do("delete from towns where town = %s", town)
-
-
-class Redis:
-    """A server behind a way; a town is a hash."""
-
-    def __init__(self, port):
-        import redis
-
-        self.way = Way(port)
-        self.client = redis.Redis(host="127.0.0.1", port=port, username="writing", password=SECRET)
-        self.client.flushall()
-        self.url = f"redis://reading:${{LIVE_PASSWORD}}@127.0.0.1:{self.way.port}/0"
-        self.asked = {"prefix": "incomes:"}
-
-    def put(self, town, income, schools):
-        self.drop(town)
-        told = {"is": "there", "income": income, "schools": schools}
-        self.client.hset(f"incomes:{town}", mapping={k: v for k, v in told.items() if v is not None})
-
-    def drop(self, town):
-        self.client.delete(f"incomes:{town}")
-
-
-@pytest.fixture(scope="module")
-def postgresql_port():
-    if binaries() is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)(NO_POSTGRESQL)
-    import psycopg
-
-    with own_server(SECRET) as port:
-        about = {"host": "127.0.0.1", "port": port, "user": "postgres", "password": SECRET, "dbname": "postgres"}
-        with psycopg.connect(**about) as opened:
-            opened.execute(f"create role asking login password '{SECRET}'")
-        yield port
-
-
-@pytest.fixture(scope="module")
-def redis_port(tmp_path_factory):
-    try:
-        with own_redis(tmp_path_factory.mktemp("redis"), SECRET) as port:
-            yield port
-    except FileNotFoundError:
-        (pytest.fail if "CI" in os.environ else pytest.skip)(NO_REDIS)
-
-
-@pytest.fixture(autouse=True)
-def secret(monkeypatch):
-    monkeypatch.setenv("LIVE_PASSWORD", SECRET)
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "redis"])
@@ -140,17 +48,6 @@ def server(request, tmp_path):
     made.put("a", 1.5, 2)
     made.put("b", 3, 4)
     return made
-
-
-def source_of(kind, request, tmp_path):
-    if kind == "sqlite":
-        return Sqlite(tmp_path)
-    return {"postgresql": PostgreSQL, "redis": Redis}[kind](request.getfixturevalue(f"{kind}_port"))
-
-
-def live_of(source, **more):
-    # Wide limits: this machine may be busy.
-    return LiveLookup(url=source.url, **{"timeout_ms": 2000, "pool": 2, **source.asked, **more})
 
 
 class Clock:
