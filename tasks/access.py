@@ -1,5 +1,6 @@
 """Can every source be reached, as production would reach it? Probed each time, never remembered."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -9,9 +10,13 @@ import pandas as pd
 
 from expectations.errors import Away, CannotAsk
 from expectations.records import Evidence, metric_rows
-from expectations.spec import Data
+from expectations.spec import Data, Lookup
 from expectations.verdicts import Finding, Outcome
-from infra.sources import RunFunction, probe
+from infra.sources import RunFunction, probe, probe_live
+from tasks.snapshot import frozen_table, origin_of
+
+# Of how many keys live and frozen values are compared.
+KEYS_ASKED = 200
 
 
 def measure_access(data: Data, root: Path, as_of: datetime, run_function: RunFunction) -> Evidence:
@@ -24,12 +29,27 @@ def measure_access(data: Data, root: Path, as_of: datetime, run_function: RunFun
         for name, source in data.sources.items()
         for row in probe(name, source, root, required_columns(data, name), as_of, run_function)
     ]
+    rows += [row for lookup in data.lookups if lookup.live for row in _live(data, lookup, root, as_of, run_function)]
     spent = [
         (f"latency_ms:{r['source']}", float(r["latency_ms"]), float("nan"), float("nan"), 1, 1)
         for r in rows
         if r["check"] == "connection"
     ]
     return Evidence("access", metric_rows(spent), pd.DataFrame(rows), {"sources": len(data.sources)})
+
+
+def _live(data: Data, lookup: Lookup, root: Path, as_of: datetime, run_function: RunFunction) -> list[dict[str, Any]]:
+    """A live lookup asked as a gateway will ask it, of keys that the release is to freeze."""
+    name, source = f"{lookup.source} (live)", data.sources[lookup.source]
+    try:
+        table = frozen_table(data, lookup, root, as_of, run_function, origin_of(lookup.source, source))
+    except CannotAsk as error:
+        told = {"source": name, "check": "agreement", "outcome": Outcome.ERRORED.value, "expected": "frozen values"}
+        nothing = {"latency_ms": float("nan"), "may_pass": isinstance(error, Away)}
+        return [{**told, "found": str(error), "remedy": "Mend the frozen source first.", **nothing}]
+    frozen = {row[0]: row[1:] for row in table.sample(min(KEYS_ASKED, len(table)), seed=0).fill_null(math.nan).rows()}
+    assert lookup.live is not None
+    return [{**row, "may_pass": True} for row in probe_live(name, lookup.live, lookup.columns, frozen)]
 
 
 def required_columns(data: Data, name: str) -> set[str]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from expectations.errors import CannotAsk
 from expectations.records import digest_of
-from expectations.spec import Data, Join, Source
+from expectations.spec import Data, Join, Lookup, Source
 from infra.sources import BATCH_ROWS, RunFunction, naive_utc, normalised, read_batches, redacted
 from tasks.content_digest import ContentDigest
 from tasks.lookups import checked_table, join_lookup, keep_lookup
@@ -32,7 +32,7 @@ def build_snapshot(data: Data, root: Path, as_of: datetime, out: Path, run_funct
     Only joined and looked-up tables are held in memory; the first source is streamed. A Parquet file that needs no
     change is copied as it is. No rows is allowed: a gate says no later.
     """
-    told: dict[str, dict[str, Any]] = {name: _origin(name, source) for name, source in data.sources.items()}
+    told: dict[str, dict[str, Any]] = {name: origin_of(name, source) for name, source in data.sources.items()}
     copied = needs_no_change(data, root, as_of)
     data = _copied(data, root, out / "data.parquet") if copied else data
     tables = _lookups(data, root, as_of, run_function, told)
@@ -99,7 +99,7 @@ def sample_rows(data: Data, root: Path, as_of: datetime, run_function: RunFuncti
 
     Joined sources are read whole. The first rows alone tell the types of a CSV file or of a database without any.
     """
-    told: dict[str, dict[str, Any]] = {name: _origin(name, source) for name, source in data.sources.items()}
+    told: dict[str, dict[str, Any]] = {name: origin_of(name, source) for name, source in data.sources.items()}
     found: list[pa.Table] = []
     tables = _lookups(data, root, as_of, run_function, told)
     with contextlib.closing(_joined(data, root, as_of, run_function, told, tables, glimpse=True)) as batches:
@@ -124,7 +124,8 @@ def even(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
     yield rest.combine_chunks()
 
 
-def _origin(name: str, source: Source) -> dict[str, Any]:
+def origin_of(name: str, source: Source) -> dict[str, Any]:
+    """What the manifest says of a source; its rows are counted as they are read."""
     kind = "sql" if source.url else "function" if source.function else "file"
     location = redacted(source.url) if source.url else source.function or source.path
     about = {"name": name, "kind": kind, "location": location, "query": source.query}
@@ -163,11 +164,18 @@ def _lookups(
     """Each lookup's table by its source."""
     found: dict[str, pl.DataFrame] = {}
     for lookup in data.lookups:
-        source = data.sources[lookup.source]
-        known = _known(lookup.source, source, root, as_of, run_function, told[lookup.source])
-        found[lookup.source] = checked_table(lookup, source.event_time, _frame(pa.concat_tables(known)))
+        found[lookup.source] = frozen_table(data, lookup, root, as_of, run_function, told[lookup.source])
         told[lookup.source]["rows_covered"] = 0
     return found
+
+
+def frozen_table(
+    data: Data, lookup: Lookup, root: Path, as_of: datetime, run_function: RunFunction, told: dict[str, Any]
+) -> pl.DataFrame:
+    """A lookup's table as it is frozen (see `checked_table`); `told` is what `origin_of` says of its source."""
+    source = data.sources[lookup.source]
+    known = _known(lookup.source, source, root, as_of, run_function, told)
+    return checked_table(lookup, source.event_time, _frame(pa.concat_tables(known)))
 
 
 def _joined(

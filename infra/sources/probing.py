@@ -98,7 +98,7 @@ def _permission(name: str, source: Source) -> dict[str, Any]:
     if not source.url:
         found = "a file or function of this account: there is no identity of its own to ask of"
         return _row(name, "permission", Outcome.NOT_APPLICABLE, expected, found)
-    kind, writes = may_write(name, source)
+    kind, writes = may_write(name, str(source.url))
     if kind not in RIGHTS:
         return _row(name, "permission", Outcome.NOT_APPLICABLE, expected, f"rights cannot be asked of {kind}")
     if writes is None:

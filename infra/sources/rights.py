@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from expectations.errors import CannotAsk
-from expectations.spec import Source
 from infra.sources.sql import connection
 from infra.sources.urls import without_secrets
 
@@ -20,16 +19,16 @@ order by 1
 """
 
 
-def may_write(name: str, source: Source) -> tuple[str, tuple[str, str] | None]:
+def may_write(name: str, url: str) -> tuple[str, tuple[str, str] | None]:
     """The database's kind, and how and how to end it where this identity may write. Raises CannotAsk."""
     import sqlalchemy as sa
 
-    with connection(name, source) as connected:
+    with connection(name, url) as connected:
         kind = str(connected.dialect.name)
         try:
             return kind, RIGHTS[kind](connected) if kind in RIGHTS else None
         except sa.exc.SQLAlchemyError as error:
-            told = without_secrets(error, str(source.url))
+            told = without_secrets(error, url)
             raise CannotAsk(f"{name}: cannot tell whether it may be written: {told}. Run again later.") from None
 
 

@@ -48,7 +48,7 @@ def _fetched(name: str, source: Source, only: str | None, size: int) -> Generato
     asked: Any = sa.text(query)
     if only is not None:
         asked = sa.select(sa.column(only)).select_from(asked.columns(sa.column(only)).subquery("asked"))
-    with connection(name, source) as connected:
+    with connection(name, str(source.url)) as connected:
         try:
             found = connected.execution_options(stream_results=True).execute(asked)
             columns = list(found.keys())
@@ -64,20 +64,23 @@ def _table(columns: list[str], rows: Any) -> pa.Table:
     return pl.DataFrame([tuple(row) for row in rows], schema=columns, orient="row", infer_schema_length=None).to_arrow()
 
 
-def connection(name: str, source: Source) -> Any:
-    """A connection as production makes it. Raises CannotAsk, without any secret, where there is none."""
+def connection(name: str, asked: str, **sqlite: Any) -> Any:
+    """A connection to the URL that is `asked` for, as production makes it; `sqlite` goes to that driver alone.
+
+    Raises CannotAsk, without any secret, where there is none.
+    """
     import sqlalchemy as sa
 
-    shown = redacted(str(source.url))
+    shown = redacted(asked)
     try:
-        url = sa.make_url(expanded(name, str(source.url)))
+        url = sa.make_url(expanded(name, asked))
         # Without a driver's name SQLAlchemy would ask for psycopg2, which is not what the extra installs.
         url = url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
         _existing_database(name, url)
-        arguments = {"connect_timeout": 5} if url.get_backend_name() == "postgresql" else {}
+        arguments = {"postgresql": {"connect_timeout": 5}, "sqlite": sqlite}.get(url.get_backend_name(), {})
         return sa.create_engine(url, connect_args=arguments, poolclass=sa.NullPool).connect()
     except (sa.exc.SQLAlchemyError, ImportError, ValueError, TypeError) as error:
-        told = without_secrets(error, str(source.url))
+        told = without_secrets(error, asked)
         raise Away(
             f"{name}: expected a connection to {shown}, found: {told}. Look at the url and its server."
         ) from None
