@@ -58,9 +58,10 @@ def test_a_row_has_its_hash_whatever_its_batch(rows, size):
 
 
 def test_many_different_texts_are_hashed_as_few_are():
-    texts = pa.table({"c": [None, *[f"t{i}" for i in range(2000)]]})
-    some = pa.table({"c": [None, "t0", "t0"]})
-    assert hash_rows(texts)[:2].tolist() == hash_rows(some)[:2].tolist() == by_pandas_texts(texts)[:2].tolist()
+    texts = pa.table({"c": [None, *[f"tä€😀{i}\0" for i in range(2000)], "", None]})
+    some = pa.table({"c": [None, "tä€😀0\0", "tä€😀0\0"]})
+    assert hash_rows(texts)[:2].tolist() == hash_rows(some)[:2].tolist()
+    assert hash_rows(texts).tolist() == by_pandas_texts(texts).tolist()
 
 
 def by_pandas_texts(table):
