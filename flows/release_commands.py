@@ -61,12 +61,17 @@ def check(spec: Path, as_of: datetime | None, json_: bool) -> None:
     from expectations.judge import unknown_types
     from infra import workshop
     from infra.spec_file import read_spec
-    from tasks.access import measure_access
-    from tasks.convert import CannotConvert
-    from tasks.convertible import check_convertible
-    from tasks.job import choose_as_of
 
     file = read_spec(spec)
+    with settings.heavy_imports():
+        if file.spec.candidate.train:
+            workshop.prepare()
+        import great_expectations  # noqa: F401
+
+        from tasks.access import measure_access
+        from tasks.convert import CannotConvert
+        from tasks.convertible import check_convertible
+        from tasks.job import choose_as_of
     gates = file.spec.expectations
     unknown = unknown_types([*gates.data, *gates.quality, *gates.latency, *gates.comparison, *gates.compression])
     if unknown:

@@ -57,7 +57,7 @@ def refused_early(subject: Subject) -> dict[str, str]:
     """
     job, rows = subject.job, subject.part(TRAIN)
     if not job.spec.candidate.train or len(rows) <= SAMPLE:
-        return {"told": "asked of the candidate itself"}
+        return {"told": "no long training; the conversion tells"}
     some = rows.sample(SAMPLE, random_state=job.spec.seed).sort_index()
     with tempfile.TemporaryDirectory() as name:
         out = Path(name, "candidate.skops")

@@ -86,7 +86,8 @@ def hash_rows(table: pa.Table) -> Hashes:
 
 def _text_hashes(column: pa.ChunkedArray) -> Hashes:
     if len(column.slice(0, 1000).unique()) > 500:
-        hashes = pd.util.hash_array(column.to_numpy(), categorize=False)
+        # As bytes: pandas hashes a text's UTF-8, and to make texts of Arrow's bytes and bytes again takes as long anew.
+        hashes = pd.util.hash_array(column.cast(pa.binary()).to_numpy(), categorize=False)
         # pandas hashes None unlike the missing value of its own texts.
         missing = column.is_null().to_numpy() if column.null_count else False
         return np.where(missing, pd.util.hash_array(pd.array([None], dtype="str"), categorize=False), hashes)

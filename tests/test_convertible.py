@@ -62,7 +62,7 @@ def test_a_training_that_needs_more_rows_is_refused_by_nothing_here(subject):
 
 
 def test_few_rows_are_not_trained_on_twice(subject):
-    assert refused_early(subject(300, "raise ValueError"))["told"] == "asked of the candidate itself"
+    assert refused_early(subject(300, "raise ValueError"))["told"] == "no long training; the conversion tells"
 
 
 def test_types_that_nobody_allowed_are_told_before_the_training(subject):
