@@ -93,7 +93,7 @@ def test_texts_come_back_too(client):
     names = [item["name"] for item in client.get_model_metadata("wine")["inputs"]]
     values = np.array([[1.0]])
     asked = [triton.InferInput(name, [1, 1], "FP64").set_data_from_numpy(values) for name in names]
-    expected = scorers()["wine"].answers(pd.DataFrame(dict.fromkeys(names, [1.0])))["prediction"]
+    expected = scorers()["wine"].answers(pd.DataFrame({name: [1.0] for name in names}))["prediction"]
     for outputs in (None, [triton.InferRequestedOutput("prediction", binary_data=False)]):
         found = client.infer("wine", asked, outputs=outputs).as_numpy("prediction")
         assert [[text.decode() if isinstance(text, bytes) else text for text in row] for row in found] == expected
@@ -133,7 +133,12 @@ def broken(name, values, kind="FP64"):
         ("bikes", {}, "404", "bikes"),
         ("cars", {0: broken("jear", np.zeros(2))}, "400", "jear (did you mean year?)"),
         ("cars", {0: broken("year", np.zeros(3))}, "400", "weight kg: expected 3 rows, as year has, found 2"),
-        ("cars", {0: broken("year", np.zeros((1, 2)))}, "400", "year: expected shape [rows] or [rows, 1], found [1, 2]"),
+        (
+            "cars",
+            {0: broken("year", np.zeros((1, 2)))},
+            "400",
+            "year: expected shape [rows] or [rows, 1], found [1, 2]",
+        ),
         ("cars", {0: broken("year", np.array([b"a", b"b"]), "BYTES")}, "400", "year: expected numbers, found texts"),
         ("cars", {2: broken("make", np.zeros(2))}, "400", "make: expected texts (BYTES), found numbers"),
     ],

@@ -1,9 +1,11 @@
 """One process of the gateway: uvicorn on a socket of its own or an inherited one."""
 
+import asyncio
 import ipaddress
 import socket
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -64,13 +66,29 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def make_server(app: App, tls: Tls | None = None) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """uvicorn's, with a time for handshakes."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens on the sockets, and on nothing else."""
+        await self.lifespan.startup()
+        config, loop = self.config, asyncio.get_running_loop()
+        seconds = config.loaded_app.limits.header_seconds
+        times = {"ssl_handshake_timeout": seconds, "ssl_shutdown_timeout": seconds} if config.ssl else {}
+        made = partial(Edges, config, self.server_state, {})
+        self.servers = [
+            await loop.create_server(made, sock=one, ssl=config.ssl, backlog=BACKLOG, **times) for one in sockets or []
+        ]
+        self.started = True
+
+
+def make_server(app: App, tls: Tls | None = None) -> Server:
     """A server that stops accepting on SIGTERM, finishes what it has, and ends within `stop_seconds`.
 
     It serves after `run(sockets=[...])`, or `await serve(sockets=[...])` on a loop that runs already.
     """
     limits = app.limits
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(
             app,
             http=Edges,
