@@ -1,0 +1,129 @@
+"""Betting against a claim about two arms: the winnings are evidence that holds however often one looks.
+
+The claim is that, in every block, the second arm's mean is at most the first arm's mean plus `shift`. Let the arms have
+the shares w₁ and w₂ of a block's values; a stake g and centres m₁, m₂ = m₁ + shift are chosen before the block. Each
+value of the second arm multiplies the winnings by 1 + g·w₁·(y − m₂), each of the first by 1 − g·w₂·(x − m₁). Both arms'
+stakes are equal in sum, so by the inequality of the arithmetic and the geometric mean the product of the factors' means
+is at most 1 wherever the claim holds, *whatever* the arms' common level is and however it moves from block to block:
+what befalls both arms alike (a slow database, a bad hour) is no evidence. Values in one block may depend on one
+another; what must hold is that, within a block, which arm serves a request does not depend on the answer.
+
+So the winnings are a non-negative supermartingale that starts at 1 under the claim, and by Ville's inequality (1939)
+they ever reach 1/α with a chance of at most α. For Bernoulli values this is the e-variable of Turner, Ly and Grünwald
+("Generic E-variables for exact sequential k-sample tests", 2024); for bounded ones it is the betting of Waudby-Smith
+and Ramdas ("Estimating means of bounded random variables by betting", JRSS B 2024). Stakes of many sizes are mixed, as
+in Robbins' mixture test (1970); all claims that are not yet refuted make a confidence sequence (Howard, Ramdas,
+McAuliffe and Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence sequences", 2021).
+
+Only sums are kept: log(1 + λ(y − m)) is concave in y, so it lies above its chord over [0, 1] by at least half its least
+curvature times y(1 − y). That is exact for zeros and ones, loses little for others, and a lower bound on winnings stays
+valid.
+"""
+
+import numpy as np
+from scipy.special import logsumexp
+
+from expectations.sequential.ticks import CHALLENGER, Blocks, Numbers, Ticks
+
+# Stakes g, about (expected difference) / variance: from small differences in a large level to ten times a small one.
+STAKES = 0.025 * 2.0 ** np.arange(9)
+WEIGHTS = np.array([1, 2, 3, 4, 5, 5, 4, 2, 1]) / 27
+# No stake takes more than this part of what the worst value could take.
+BOLDEST = 0.8
+# How fast the centre forgets, so that it follows a base rate that moves: about so many blocks.
+MEMORY = 50
+# How much of the money begins with the first block, and how many blocks the rest is mostly spread over.
+FIRST, HORIZON = 0.5, 100.0
+
+
+def log_factors(blocks: Blocks, shift: Numbers | float, centre: Numbers | None = None) -> Numbers:
+    """What each block multiplies each stake's winnings by, as logarithms: (..., B, S, STAKES) for shifts (S,).
+
+    Each falls as `shift` grows: who refutes a shift has refuted every smaller one.
+    """
+    first, second = (_arm(blocks, arm) for arm in (0, 1))
+    shares = blocks.count / blocks.count.sum(axis=-1, keepdims=True)
+    centre = running_centre(blocks) if centre is None else centre
+    w_first, w_second, level = (part[..., None, None] for part in (shares[..., 0], shares[..., 1], centre))
+    shifts = np.atleast_1d(np.asarray(shift, dtype=np.float64))[:, None]
+    boldest = BOLDEST / np.maximum(w_first * level, w_second * (1 - level))
+    stake = np.where(np.isnan(level), 0.0, np.minimum(STAKES, boldest))
+    level = np.nan_to_num(level)
+    won = _log_winnings(stake * w_first, level + shifts * w_first, *second)
+    return np.asarray(won + _log_winnings(-stake * w_second, level - shifts * w_second, *first))
+
+
+def _arm(blocks: Blocks, arm: int) -> tuple[Numbers, Numbers, Numbers]:
+    place = (..., arm, None, None)
+    return blocks.count[place], blocks.total[place], blocks.spread[place]
+
+
+def running_centre(blocks: Blocks) -> Numbers:
+    """The level of both arms together that is expected before each block: (..., B). Blind to the block itself.
+
+    NaN for the first one, on which nothing is bet.
+    """
+    count, total = (part.sum(axis=-1) for part in (blocks.count, blocks.total))
+    keep, known, bad = 1 - 1 / MEMORY, np.full(count.shape[:-1], 1.0), np.full(count.shape[:-1], 0.5)
+    centre = np.empty_like(count)
+    for at in range(count.shape[-1]):
+        centre[..., at] = bad / known if at else np.nan
+        known, bad = keep * known + count[..., at], keep * bad + total[..., at]
+    bounded: Numbers = np.clip(centre, 1e-9, 1 - 1e-9)
+    return bounded
+
+
+def _log_winnings(stake: Numbers, centre: Numbers, count: Numbers, total: Numbers, spread: Numbers) -> Numbers:
+    """A lower bound on the sum of log(1 + stake·(value − centre)); −∞ where a stake could be ruined."""
+    at_zero, at_one = 1 - stake * centre, 1 + stake * (1 - centre)
+    alive = (at_zero > 1e-9) & (at_one > 1e-9)
+    low, high = np.where(alive, at_zero, 1), np.where(alive, at_one, 1)
+    bent = stake**2 / (2 * np.maximum(low, high) ** 2)
+    won = (count - total) * np.log(low) + total * np.log(high) + spread * bent
+    return np.where(alive, won, -np.inf)
+
+
+def evidence(blocks: Blocks, shift: Numbers | float) -> Numbers:
+    """The e-process against "second ≤ first + shift", begun with the first block: logarithms, (..., B, S)."""
+    return mixed(np.cumsum(log_factors(blocks, shift), axis=-3))
+
+
+def mixed(log_wealth: Numbers) -> Numbers:
+    """All stakes' winnings together, each having begun with its part: (..., J) → (...)."""
+    return np.asarray(logsumexp(log_wealth, axis=-1, b=WEIGHTS))
+
+
+def restarting_evidence(log_factor: Numbers) -> Numbers:
+    """An e-process that begins anew with every block, to find a fault that comes late: (..., B, S, J) → (..., B, S).
+
+    The money is divided before anything is seen: half bets from the first block on, the rest waits and a part of it
+    begins with each later block. A sum of e-processes whose weights sum to 1 is an e-process, so Ville's inequality
+    holds over the whole rollout with no correction for the restarts (compare Shin, Ramdas and Rinaldo, "E-detectors",
+    2024). Logarithms, after each block.
+    """
+    blocks = log_factor.shape[-3]
+    wealth, found = np.zeros(log_factor[..., 0, :, :].shape), np.empty(log_factor.shape[:-1])
+    begins, waits = restart_money(blocks)
+    for at in range(blocks):
+        with np.errstate(over="ignore"):
+            wealth = np.minimum((wealth + begins[at]) * np.exp(log_factor[..., at, :, :]), 1e250)
+        found[..., at, :] = np.log(wealth @ WEIGHTS + waits[at])
+    return found
+
+
+def restart_money(blocks: int) -> tuple[Numbers, Numbers]:
+    """What begins to bet with each block, and what still waits after it; both (B,), and 1 in all."""
+    left = (1 - FIRST) / (1 + np.log1p(np.arange(max(blocks, 1)) / HORIZON))
+    begins = np.concatenate([[FIRST], left[:-1] - left[1:]])[:blocks]
+    return begins, left[:blocks]
+
+
+def limit_factors(ticks: Ticks, limit: float) -> Numbers:
+    """Bets that the challenger's mean is above `limit`, tick by tick: logarithms, (T, 1, STAKES).
+
+    The claim is that each value's mean, given the past, is at most `limit`. There is no comparison, so no block has to
+    close. The large stakes make "so many bad answers one after the other" a part of it: there is no rule beside it.
+    """
+    parts = (part[:, CHALLENGER, None, None] for part in (ticks.count, ticks.total, ticks.total - ticks.squares))
+    stakes: Numbers = BOLDEST * 0.5 ** np.arange(len(STAKES), dtype=np.float64) / limit
+    return _log_winnings(stakes, np.full((1, 1), limit), *parts)
