@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger bench-scoring faults bench-conversion
+.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger bench-scoring faults bench-conversion bench-canary
 
 demo: .venv/ready
 	$(BIN)/python examples/demo.py
@@ -44,6 +44,9 @@ bench-scoring: .venv/ready
 
 bench-conversion: .venv/ready
 	$(BIN)/python -m benchmarks.bench_conversion
+
+bench-canary: .venv/ready
+	$(BIN)/python -m benchmarks.bench_canary
 
 # The lock is complete, so nothing is resolved anew.
 .venv/ready: pyproject.toml requirements.lock

@@ -65,11 +65,10 @@ class Case:
     def odds(self) -> float:
         """The e-process against "the challenger is good", over all steps, now. 1 before anything is seen.
 
-        The strands share the money. One counts only while its evidence leans towards a difference that is rather bad
-        than good: with a million requests any difference is sure, and a harmless one is no reason. To leave evidence
-        out never makes a false alarm likelier.
+        The strands share the money.
         """
-        compared = float(np.mean(_counted(_stacked(self._all), self.item))) if len(self.strands[0]) else 1.0
+        blocks = _stacked(self._all)
+        compared = float(np.mean(odds_against(blocks, self.item)[:, -1])) if blocks.count.shape[-2] else 1.0
         if self.item.limit is None or not len(self.strands[0]):
             return compared
         over = restarting_evidence(limit_factors(self.strands[0], self.item.limit))[-1, 0]
@@ -153,12 +152,14 @@ class Case:
         return f"{self.item.name}: {found}; {odds}."
 
 
-def _counted(blocks: Blocks, item: Watched) -> Numbers:
-    """Each strand's odds against "good", where it leans towards bad; else 0. (strands,)"""
-    if not blocks.count.shape[-2]:
-        return np.ones(len(blocks.count))
-    found = restarting_evidence(log_factors(blocks, np.array([item.harmless, item.suspect])))[:, -1]
-    return np.where(found[:, 1] >= 0, np.exp(found[:, 0]), 0.0)
+def odds_against(blocks: Blocks, item: Watched) -> Numbers:
+    """The e-process against "good" after each block, with restarts, where it leans towards bad; else 0; (..., B).
+
+    It counts only while the evidence leans towards a difference that is rather bad than good: with a million requests
+    any difference is sure, and a harmless one is no reason. To leave evidence out makes no false alarm likelier.
+    """
+    found = restarting_evidence(log_factors(blocks, np.array([item.harmless, item.suspect])))
+    return np.where(found[..., 1] >= 0, np.exp(found[..., 0]), 0.0)
 
 
 def _stacked(strands: Sequence[Ticks]) -> Blocks:
