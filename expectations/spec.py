@@ -473,6 +473,8 @@ class Serving(Part):
         default=0.5, gt=0, le=1, description="A caller is warned of where more of the last 100 records or so hug one"
     )
     log: PredictionLog = PredictionLog()
+    cpus: int = Field(default=1, ge=1, description="Processors of one process; the trial before approval has as many")
+    memory_mb: int = Field(default=2048, ge=256, description="Memory of one process; the trial has no more")
 
 
 class ReleaseSpec(Part):
