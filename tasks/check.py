@@ -1,6 +1,7 @@
 """What a check is: it measures one thing about one release; a suite of expectations judges what it found."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,8 @@ from expectations.history import Release
 from expectations.records import Evidence
 from infra.candidates import open_skops
 from infra.evidence_store import get_json
+from infra.gateway.client import Client
+from infra.gateway.trial import trial_gateway
 from infra.packages import open_package
 from infra.runtime import Predictions, Scorer
 from tasks.job import Job, Manifest, champion, read_data, read_part
@@ -46,6 +49,10 @@ class Subject:
     def score(self, rows: pd.DataFrame) -> Predictions:
         """What the package says of snapshot rows."""
         return self.scorer().score(rows)
+
+    def gateway(self) -> AbstractContextManager[Client]:
+        """A client of a gateway that serves the package as production will, for as long as the context lasts."""
+        return trial_gateway(self.job.store(), self.packed["package"], self.job.spec)
 
     def champion(self) -> Release | None:
         """The release that serves now, if any."""

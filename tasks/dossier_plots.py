@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from expectations.records import Evidence
 
 Floats = npt.NDArray[np.float64]
-INK, QUIET, RULE, BLUE, OCHRE = "#22303c", "#56636f", "#d5dade", "#1f5f99", "#b8650f"
+INK, QUIET, RULE, BLUE, OCHRE, GREEN = "#22303c", "#56636f", "#d5dade", "#1f5f99", "#b8650f", "#2e7d4f"
 SOFT, PALE = "#8fb3d3", "#dbe8f3"
 STYLE: Any = {
     "font.family": ["DejaVu Sans"],
@@ -175,7 +175,7 @@ def _matrix_painter(counts: Floats, names: list[str]) -> Callable[[Axes], None]:
 
 
 def _latency(records: pd.DataFrame) -> Plot | None:
-    named = {"package": "latency_ms", "scikit-learn": "sklearn_latency_ms"}
+    named = {"gateway": "latency_ms", "package": "package_latency_ms", "scikit-learn": "sklearn_latency_ms"}
     times = {name: _finite(records[column]) for name, column in named.items() if column in records}
     times = {name: np.sort(values[values > 0]) for name, values in times.items() if (values > 0).any()}
     if not times:
@@ -186,7 +186,7 @@ def _latency(records: pd.DataFrame) -> Plot | None:
     )
 
     def paint(axes: Axes) -> None:
-        for (name, values), color, dash in zip(times.items(), (BLUE, OCHRE), ("-", "--"), strict=False):
+        for (name, values), color, dash in zip(times.items(), (BLUE, GREEN, OCHRE), ("-", "-.", "--"), strict=False):
             axes.step(
                 values,
                 np.arange(1, len(values) + 1) / len(values),

@@ -1,13 +1,15 @@
-"""How long does one prediction take, before and after conversion?"""
+"""How long does one prediction take: asked of the gateway, of the package, and of the estimator that it was?"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from expectations.records import Evidence, metric_rows
+from infra.gateway.client import Client, json_request
+from infra.gateway.trial import limits
 from infra.runtime import Scorer
 from tasks.check import TEST, Check, Subject, on_package
 
@@ -15,6 +17,9 @@ WARM_UP, CALLS, BATCH, BATCH_CALLS = 20, 300, 1000, 10
 # A share of 5 % cannot be told from fewer calls than this: 3 in 60 are over the limit, or none.
 ENOUGH = 60
 BUDGET_SECONDS = 8.0
+# How each arm's times are called: the gateway's are what expectations are about.
+ARMS = {"gateway": "latency_ms", "package": "package_latency_ms", "sklearn": "sklearn_latency_ms"}
+Call = Callable[[Any], object]
 
 
 def measure(subject: Subject) -> Evidence:
@@ -22,47 +27,60 @@ def measure(subject: Subject) -> Evidence:
     test, scorer = subject.part(TEST), subject.scorer()
     features = subject.job.features(test)
     more = [name for name in scorer.sent if name not in features.columns]
-    return measure_latency(subject.candidate(), scorer, features, test[more])
+    with subject.gateway() as gateway:
+        return measure_latency(subject.candidate(), scorer, gateway, features, test[more], limits(subject.job.spec))
 
 
 CHECK = Check("latency", measure, on_package)
 
 
-def measure_latency(estimator: Any, scorer: Scorer, frame: pd.DataFrame, more: pd.DataFrame | None = None) -> Evidence:
-    """One record and a batch, after a warm-up, both arms in turn in the same minute; milliseconds.
+def measure_latency(
+    estimator: Any,
+    scorer: Scorer,
+    gateway: Client,
+    features: pd.DataFrame,
+    more: pd.DataFrame,
+    facts: Mapping[str, Any],
+) -> Evidence:
+    """One record and a batch, after a warm-up, all arms in turn in the same minute; milliseconds.
 
-    The package is measured on what a server does per request: columns to arrays, and the graph. `more` are columns
-    that a caller sends and the estimator does not take.
+    `latency_ms` is what a caller of the gateway waits for: JSON sent, answered and read. The package alone, columns to
+    arrays and the graph, is held against the estimator. `more` are columns that a caller sends and it does not take.
     """
-    if not len(frame):
-        return Evidence("latency", metric_rows([]), pd.DataFrame({"latency_ms": [], "sklearn_latency_ms": []}))
-    trained: Callable[..., Any] = estimator.predict
-    if more is not None and len(more.columns):
-        columns, frame = list(frame.columns), pd.concat([frame, more], axis=1)
-        trained = lambda rows: estimator.predict(rows[columns])  # noqa: E731
+    if not len(features):
+        return Evidence("latency", metric_rows([]), pd.DataFrame({name: [] for name in ARMS.values()}))
+    frame, columns = pd.concat([features, more], axis=1), list(features.columns)
     singles = [frame.iloc[[at % len(frame)]] for at in range(CALLS)]
-    records = _in_turn(scorer.score, trained, singles, ENOUGH)
+    package: Mapping[str, Call] = {"package": scorer.score, "sklearn": lambda rows: estimator.predict(rows[columns])}
+    asked = {id(one): _body(scorer, one) for one in singles}
+    headers = {"content-type": "application/json"}
+    arms = {"gateway": lambda one: gateway.post(asked[id(one)], headers), **package}
+    records = _in_turn(arms, singles, ENOUGH)
     batch = pd.concat([frame] * (BATCH // len(frame) + 1), ignore_index=True).head(BATCH)
-    batches = _in_turn(scorer.score, trained, [batch] * BATCH_CALLS, 3)
-    return Evidence("latency", metric_rows(_summary(records, batches)), records, {"batch_rows": BATCH, "threads": 1})
+    batches = _in_turn(package, [batch] * BATCH_CALLS, 3)
+    return Evidence("latency", metric_rows(_summary(records, batches)), records, {"batch_rows": BATCH, **facts})
 
 
-def _in_turn(
-    package: Callable[..., Any], trained: Callable[..., Any], inputs: list[pd.DataFrame], enough: int
-) -> pd.DataFrame:
+def _body(scorer: Scorer, rows: pd.DataFrame) -> bytes:
+    """What a caller sends: live values are the gateway's to find."""
+    sent = {item["input"] for item in scorer.signature["inputs"] if item["column"] in scorer.sent}
+    return json_request({name: values for name, values in scorer.feed(rows).items() if name in sent})
+
+
+def _in_turn(arms: Mapping[str, Call], inputs: Sequence[pd.DataFrame], enough: int) -> pd.DataFrame:
     """All inputs, or as many as the time budget holds, but `enough` in any case."""
-    _timed(package, inputs[:WARM_UP])
-    _timed(trained, inputs[:3])
-    pairs: list[tuple[float, float]] = []
+    for name, call in arms.items():
+        _timed(call, inputs[: 3 if name == "sklearn" else WARM_UP])
+    rounds: list[list[float]] = []
     end = time.monotonic() + BUDGET_SECONDS
     for one in inputs:
-        if len(pairs) >= enough and time.monotonic() > end:
+        if len(rounds) >= enough and time.monotonic() > end:
             break
-        pairs.append((_timed(package, [one])[0], _timed(trained, [one])[0]))
-    return pd.DataFrame(pairs, columns=["latency_ms", "sklearn_latency_ms"])
+        rounds.append([_timed(call, [one])[0] for call in arms.values()])
+    return pd.DataFrame(rounds, columns=[ARMS[name] for name in arms])
 
 
-def _timed(call: Callable[..., Any], inputs: list[pd.DataFrame]) -> "np.ndarray[Any, np.dtype[np.float64]]":
+def _timed(call: Call, inputs: Sequence[pd.DataFrame]) -> "np.ndarray[Any, np.dtype[np.float64]]":
     spent = []
     for one in inputs:
         start = time.perf_counter()
@@ -73,13 +91,15 @@ def _timed(call: Callable[..., Any], inputs: list[pd.DataFrame]) -> "np.ndarray[
 
 def _summary(records: pd.DataFrame, batches: pd.DataFrame) -> list[tuple[str, float, float, float, int, int]]:
     n, nan = len(records), float("nan")
-    package, trained = records["latency_ms"], records["sklearn_latency_ms"]
-    rows = [("mean_ms", float(package.mean()))]
-    rows += [(f"p{q}_ms", float(package.quantile(q / 100))) for q in (50, 95, 99)]
+    asked = records[ARMS["gateway"]]
+    rows = [("mean_ms", float(asked.mean()))]
+    rows += [(f"p{q}_ms", float(asked.quantile(q / 100))) for q in (50, 95, 99)]
+    single = {name: float(records[ARMS[name]].median()) for name in ("package", "sklearn")}
+    rows += [(f"{name}_p50_ms", value) for name, value in single.items()]
+    whole = {name: float(batches[ARMS[name]].median()) for name in ("package", "sklearn")}
     rows += [
-        ("sklearn_p50_ms", float(trained.median())),
-        ("speedup_single", float(trained.median() / package.median())),
+        ("speedup_single", single["sklearn"] / single["package"]),
+        ("batch_rows_per_s", BATCH / whole["package"] * 1000),
+        ("speedup_batch", whole["sklearn"] / whole["package"]),
     ]
-    batch_ms, batch_trained = float(batches["latency_ms"].median()), float(batches["sklearn_latency_ms"].median())
-    rows += [("batch_rows_per_s", BATCH / batch_ms * 1000), ("speedup_batch", batch_trained / batch_ms)]
     return [(name, value, nan, nan, n, 1) for name, value in rows]

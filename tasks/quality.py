@@ -27,7 +27,10 @@ def weights(n: int, seed: int, resamples: int = RESAMPLES) -> Floats:
 def measure(subject: Subject) -> Evidence:
     """The package on records that training never saw."""
     job, test = subject.job, subject.part(TEST)
-    said = subject.score(test)
+    # As a caller gets them: through the gateway's own processes, over HTTP.
+    scorer = subject.scorer()
+    with subject.gateway() as gateway:
+        said = scorer.predictions(gateway.answers(scorer, test))
     guess = guess_from(job.target(subject.part(TRAIN)), said.classes, len(test))
     price = price_of(job.spec.cost, job.file.root, job.features(test))
     return measure_quality(job.target(test), said, guess, price, job.positive, job.tier.min_records)

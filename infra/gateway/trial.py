@@ -68,7 +68,10 @@ def _promoted(store: Store, package: str, spec: ReleaseSpec, folder: Path) -> No
     about: Mapping[str, Any] = get_json(store, package)
     for digest in (package, about["graph"], about["golden"]):
         scratch.put_blob(store.get_blob(digest))
-    document = put_json(scratch, {"spec": spec.model_dump(mode="json")})
+    # What the package says is measured; what callers get of it, and how often, is the spec's affair.
+    whole = {"on_distrust": "flag", "outputs": "all", "records_per_minute": None}
+    told = spec.model_copy(update={"serving": spec.serving.model_copy(update=whole)})
+    document = put_json(scratch, {"spec": told.model_dump(mode="json")})
     ledger = Ledger(scratch, folder / "home")
     judged = {
         "outcome": "passed",
