@@ -12,7 +12,7 @@ from infra.gateway.limits import Limits
 from infra.gateway.metadata import Known, about_model, about_server
 from infra.gateway.openapi import document
 from infra.gateway.records import read_records, write_records
-from infra.gateway.replies import JSON_LENGTH, Reply, inference
+from infra.gateway.replies import JSON_LENGTH, PAGE, Reply, inference
 from infra.gateway.routes import Route
 from infra.gateway.v2 import checked_key, encode, read_inference, write_answer
 
@@ -73,6 +73,10 @@ class Actions:
         """OpenMetrics."""
         body, kind = self.desk.metrics()
         return Reply(body, headers=((b"content-type", kind.encode()),))
+
+    async def rollout(self, call: Call) -> Reply:
+        """How far the rollout of a model is, for a browser."""
+        return Reply(self.desk.rollout(call.route.model), headers=(PAGE,))
 
     async def openapi(self, call: Call) -> Reply:
         """This interface, described."""

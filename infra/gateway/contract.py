@@ -107,6 +107,9 @@ class Desk(Protocol):
     def report(self, model: str, words: str, request_id: str | None, caller: str) -> None:
         """Somebody saw the model misbehave: brought to its owner."""
 
+    def rollout(self, model: str) -> bytes:
+        """The page of the model's last rollout, HTML. Raises Turned (404) where there was none."""
+
     def metrics(self) -> tuple[bytes, str]:
         """OpenMetrics of all processes of this gateway, and their content type."""
 

@@ -90,6 +90,12 @@ class LedgerDesk:
         self._post(model)
         self._reports.report(model, words, request_id, caller)
 
+    def rollout(self, model: str) -> bytes:
+        """See Desk."""
+        if model not in self._following.pages:
+            raise Turned(404, f"{model} was never rolled out.")
+        return self._following.pages[model]
+
     def metrics(self) -> tuple[bytes, str]:
         """See Desk."""
         return self._metrics.text()

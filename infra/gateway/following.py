@@ -4,6 +4,7 @@ What was read last is kept in this account's home, and so is every package: a ga
 away stands where it stood. It never goes back behind a record that it has seen.
 """
 
+import json
 import logging
 import threading
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from expectations.errors import CannotAsk
-from expectations.state import Release, State
+from expectations.state import Release, Rollout, State
 from expectations.traffic import Route, route
 from infra.checkpoints import Known
 from infra.gateway.last_state import keep_state, last_state
@@ -20,6 +21,7 @@ from infra.gateway.loading import Copies, Loaded, Named, load
 from infra.gateway.metrics import Metrics
 from infra.gateway.post import Post, make_post
 from infra.ledger import Ledger
+from infra.rollout_page import build_rollout_page
 from infra.store import Store
 
 LOG = logging.getLogger("seatrial.gateway")
@@ -42,8 +44,8 @@ class Refused:
 class Following:
     """The posts of some models, or of all that the ledger names where none are given.
 
-    `step` is for one thread; everybody else reads `posts`, `known` and `problems`, which are exchanged whole. `know` is
-    told of each release before it answers.
+    `step` is for one thread; everybody else reads `posts`, `pages` (of rollouts), `known` and `problems`, which are
+    exchanged whole. `know` is told of each release before it answers.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class Following:
         self._away, self._floor = "", -1
         self.known = Known()
         self.posts: Mapping[str, Post] = {}
+        self._drawn: dict[str, Rollout] = {}
+        self.pages: Mapping[str, bytes] = {}
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -92,6 +96,7 @@ class Following:
         """Reads on, and exchanges the posts that have changed."""
         self._tried(self._read)
         self._tried(self._exchange)
+        self._tried(self._draw)
 
     def _tried(self, act: Callable[[], None]) -> None:
         try:
@@ -146,6 +151,16 @@ class Following:
         for words in told(before, posts):
             LOG.info(words)
         self._forget(wanted, posts)
+
+    def _draw(self) -> None:
+        """The pages of the rollouts that went on since the last look."""
+        for model in self.models:
+            rollout = self.known.state.rollouts.get(model)
+            if rollout is None or rollout == self._drawn.get(model):
+                continue
+            evidence = json.loads(self._copies.get_blob(rollout.evidence)) if rollout.evidence else None
+            self.pages = {**self.pages, model: build_rollout_page(model, rollout, evidence).encode()}
+            self._drawn[model] = rollout
 
     def _wanted(self, found: Route, state: State) -> Iterator[str]:
         """What the route names; and what the champion replaced, where the champion was refused and nothing serves."""

@@ -13,6 +13,7 @@ Header = tuple[bytes, bytes]
 
 JSON: Header = (b"content-type", b"application/json")
 BINARY: Header = (b"content-type", b"application/octet-stream")
+PAGE: Header = (b"content-type", b"text/html; charset=utf-8")
 JSON_LENGTH = b"inference-header-content-length"
 REQUEST_ID = b"x-request-id"
 _plain_id = re.compile(r"[A-Za-z0-9._~:/+=-]+")

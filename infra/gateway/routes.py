@@ -44,6 +44,7 @@ _of_model = {
     **_of_version,
     ("versions",): Action("versions", READ, "any"),
     ("feedback",): Action("feedback", WRITE, "feedback"),
+    ("rollout",): Action("rollout", READ, "any"),
     ("reports",): Action("report", WRITE, "feedback"),
 }
 REMEMBERED = 1000
