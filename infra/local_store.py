@@ -54,17 +54,18 @@ class LocalStore:
     """A directory. A write is a temporary file, fsync, link, fsync of the folder: a link never replaces anything.
 
     It stays with the folder that it found first: what is written while a disk is away lies below the place where the
-    disk comes back to, and is not taken for written. Files and folders are this account's alone (0600, 0700): what is
-    in them can be as sensitive as the data.
+    disk comes back to, and is not taken for written. With `make` false nothing is written there at all. Files and
+    folders are this account's alone (0600, 0700): what is in them can be as sensitive as the data.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.url, self._root = str(root), root
+    def __init__(self, root: Path, make: bool = True) -> None:
+        self.url, self._root, self._may_make = str(root), root, make
         self._found = root.stat() if root.is_dir() else None
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """See Store."""
         path = self._path(key)
+        self._expect_folder()
         with on_disk(f"writing {path}"):
             if path.exists():
                 _sync(path.parent)
@@ -96,6 +97,7 @@ class LocalStore:
         """See Store. A file is read once, in chunks: the digest is of what was written, even if the file changes."""
         source = data.open("rb") if isinstance(data, Path) else BytesIO(data)
         digest = hashlib.sha256()
+        self._expect_folder()
         with source, on_disk(f"writing a blob to {self._root}"), temporary(self._root / "blobs") as file:
             while chunk := source.read(CHUNK):
                 digest.update(chunk)
@@ -138,6 +140,11 @@ class LocalStore:
     def place(self, key: str) -> str:
         """See Store."""
         return str(self._path(key))
+
+    def _expect_folder(self) -> None:
+        """Raises Away where the folder is not there, and is not to be made."""
+        if not self._may_make and not self._root.is_dir():
+            raise Away(f"{self._root}: expected a folder, found none. {AGAIN}")
 
     def _link(self, file: IO[bytes], key: str) -> bool:
         """As `link`; raises Away where the file is not below the folder that this store found first."""

@@ -101,8 +101,11 @@ def blob_key(digest: str) -> str:
     return f"blobs/{kind}/{text[:2]}/{text}"
 
 
-def open_store(url: str) -> Store:
-    """The store at a URL: a local directory, or `s3://bucket/prefix`. Raises CannotAsk for anything else."""
+def open_store(url: str, make: bool = True) -> Store:
+    """The store at a URL: a local directory, or `s3://bucket/prefix`. Raises CannotAsk for anything else.
+
+    With `make` false no directory is made where there is none: whoever writes there is told that it is away.
+    """
     # Imported when asked for: the kinds of store know the protocol, and boto3 is slow to import.
     if url.startswith("s3://"):
         from infra.s3_store import S3Store
@@ -116,4 +119,4 @@ def open_store(url: str) -> Store:
     path = Path(url)
     if path.exists() and not path.is_dir():
         raise CannotAsk(f"{url}: expected a directory, found a file. Name another place with --store.")
-    return LocalStore(path)
+    return LocalStore(path, make)

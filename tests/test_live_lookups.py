@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import threading
 import time
 
 import numpy as np
@@ -379,6 +381,28 @@ def test_a_large_batch_of_new_keys_does_not_close_the_source(source):
             assert {state for _, _, state in found} <= {UNKNOWN, UNANSWERED}
             await eventually(lambda: not lookups._tables[0].source._asked)
             assert lookups.problems() == {}
+
+    asyncio.run(go())
+
+
+def test_lookups_that_nobody_holds_any_more_end_their_threads(source):
+    def threads():
+        return [one for one in threading.enumerate() if one.name.startswith("live-towns")]
+
+    async def go():
+        before = len(threads())
+        told = {"source": "towns", "key": "town", "kind": "string", "columns": COLUMNS, "live": dict(live_of(source))}
+        signature = {"inputs": [{"column": "town", "input": "town"}], "live_lookups": [told]}
+        lookups = LiveLookups(signature)
+        lookups.warm()
+        await ask(lookups, "a")
+        assert len(threads()) == before + 2
+        # The timers of the question, which hold it for a while.
+        for timer in asyncio.get_running_loop()._scheduled:
+            timer.cancel()
+        del lookups, timer
+        gc.collect()
+        await eventually(lambda: len(threads()) <= before)
 
     asyncio.run(go())
 

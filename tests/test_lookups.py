@@ -1,5 +1,7 @@
 """Frozen tables: from a source, through the snapshot, into the package, where a caller sends the key alone."""
 
+import json
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from expectations.errors import CannotAsk
 from expectations.spec import Data
 from expectations.verdicts import Outcome, worst
+from infra.evidence_store import get_json
 from infra.runtime import Scorer
 from infra.spec_file import read_spec
 from infra.workshop import table_reader
@@ -25,6 +28,9 @@ from tasks.snapshot import build_snapshot, sample_rows
 AMES = Path(__file__).parent.parent / "examples" / "ames"
 AS_OF = datetime(2026, 1, 1)
 LOOKUP = {"source": "incomes", "key": "town", "columns": ["income"], "default": {"income": 9}}
+
+
+LIVE = {"url": "sqlite:///t.db", "query": "select income from t where town = :key"}
 
 
 def town_data(**more):
@@ -122,19 +128,32 @@ def test_rows_that_do_not_fit_a_lookup_are_refused_in_a_sentence(towns, rows, wo
         ({"source": "rows"}, "a lookup's source has no other part"),
         ({"colums": ["income"]}, "data.lookups.0.colums is not a key of a release spec. Did you mean 'columns'?"),
         ({"default": {"incom": 1}}, "default names the column 'incom'; the nearest is 'income'"),
-        ({"default": {"income": ".inf"}}, "finite number"),
+        ({"default": {"income": "inf"}}, "finite number"),
         ({"columns": ["y"]}, "looked-up columns are new ones, and not the target"),
         ({"key": "y"}, "the lookup's key 'y' is no column that a caller sends"),
         ({"columns": ["town"]}, "key and columns are each named once"),
+        ({"live": {**LIVE, "query": "delete from t where k = :key"}}, "query is one SELECT, found something else"),
+        ({"live": {**LIVE, "query": "with x as (delete from t) select :key"}}, "query only reads, found delete"),
+        ({"live": {**LIVE, "query": "select 1 where 1 = :key; select 2"}}, "query is one SELECT"),
+        ({"live": {**LIVE, "query": "select 1"}}, "has the one parameter :key, outside quotes; found none"),
+        ({"live": {**LIVE, "query": "select 1 where a = :key and b = :town"}}, "found :key, :town"),
+        ({"live": {**LIVE, "query": "select ':key' where a = :key"}}, "the one parameter :key, outside quotes"),
+        ({"live": {**LIVE, "url": "postgresql://me:hunter2@h/d"}}, "holds a password in clear"),
+        ({"live": {**LIVE, "url": "postgresql://h/d?password=hunter2"}}, "holds a password in clear"),
+        ({"live": {"url": "redis://:hunter2@h/0", "prefix": "t:"}}, "holds a password in clear"),
+        ({"live": {**LIVE, "url": "redis://h/0"}}, "redis is asked with prefix, and not with query"),
+        ({"live": {"url": "sqlite:///t.db", "prefix": "t:"}}, "sqlite is asked with query, and not with prefix"),
+        ({"live": {**LIVE, "stale_seconds": 1}}, "stale_seconds (1) is at least cache_seconds"),
+        ({"live": {**LIVE, "cache_second": 1}}, "Did you mean 'cache_seconds'?"),
     ],
 )
 def test_a_wrong_lookup_is_an_error_of_the_spec_with_the_nearest_name(tmp_path, change, words):
     lookup = LOOKUP | {"default": {}} | change
-    items = ", ".join(f"{key}: {value}" for key, value in lookup.items()).replace("'", "")
+    items = json.dumps(lookup)[1:-1]
     (tmp_path / "release.yaml").write_text(
         "model: {name: m, task: regression, owner: o}\ncandidate: {train: 'train:fit'}\ndata:\n  target: y\n"
         "  sources: {rows: {path: rows.csv}, incomes: {path: incomes.csv}}\n"
-        f"  lookups:\n    - {{{items}}}\n".replace("{}", "{ }")
+        f"  lookups:\n    - {{{items}}}\n"
     )
     with pytest.raises(CannotAsk) as told:
         read_spec(tmp_path / "release.yaml")
@@ -173,7 +192,13 @@ data:
   IGNORE
   sources: {houses: {path: houses.parquet}, incomes: {path: incomes.csv}}
   lookups:
-    - {source: incomes, key: Neighborhood, columns: [median_income, schools], default: {median_income: 60000}}
+    - source: incomes
+      key: Neighborhood
+      columns: [median_income, schools]
+      default: {median_income: 60000}
+      live:
+        url: "postgresql://reading:${TOWN_PASSWORD}@towns.example/towns"
+        query: select median_income, schools from incomes where "Neighborhood" = :key
 """
 NEVER_SOLD = "Nowhere_Yet"
 
@@ -215,8 +240,7 @@ def guarded_package(converted):
 def test_the_estimator_is_trained_on_looked_up_columns_and_a_caller_sends_the_key(converted, guarded_package):
     _, package = guarded_package
     assert {"median_income", "schools"} <= set((converted.job.file.root / "columns.txt").read_text().split(","))
-    sent = {item["column"]: item["type"] for item in package.signature["inputs"]}
-    assert sent == {"Neighborhood": "string", "Gr_Liv_Area": "double", "Year_Built": "double"}
+    assert package.sent == {"Neighborhood": "string", "Gr_Liv_Area": "double", "Year_Built": "double"}
 
 
 def test_the_guarded_file_is_proven_with_keys_as_inputs_and_every_key_of_the_table(converted, guarded_package):
@@ -244,6 +268,17 @@ def test_a_key_gets_its_numbers_and_an_unknown_one_the_default_and_a_reason(guar
     assert (answer["reasons"][2:, 0] & 4 == 4).all()
 
 
+def test_the_package_takes_live_values_and_names_no_secret(converted, guarded_package):
+    packed, package = guarded_package
+    live = package.signature["live_lookups"][0]["live"]
+    assert "${TOWN_PASSWORD}" in live["url"]
+    rows = pd.DataFrame({"Neighborhood": [NEVER_SOLD], "Gr_Liv_Area": 1500.0, "Year_Built": 1970.0})
+    answer = package.answers(rows.assign(**{"live/median_income": 7.0, "live/schools": 3, "live state/incomes": 1}))
+    assert answer["looked_up"].tolist() == [[7, 3]]
+    golden = get_json(converted.job.store(), packed["blobs"]["golden"])
+    assert set(golden["columns"]["live state/incomes"]) == {0, 1, 2, 3, 4}
+
+
 def wrong_value(values, default, keys):
     values[keys.index(NEVER_SOLD), 0] += 0.1
 
@@ -267,7 +302,7 @@ def built_with(fault, core, train, calibration, asked, lookups, release):
     table = lookups[0]
     values, default = table.values.copy(), list(table.default)
     fault(values, default, table.keys)
-    wrong = type(table)(table.source, table.on, table.columns, table.keys, values, tuple(default))
+    wrong = replace(table, values=values, default=tuple(default))
     return build_guards(core, train, calibration, asked, (wrong,), release)
 
 

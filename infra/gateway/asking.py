@@ -63,6 +63,8 @@ class Askers:
             for key in job.keys:
                 line = self._one(job, key, line)
             job.line = None
+            # It leads to the source, which a thread that waits must not hold on to.
+            del job
         if line is not None:
             line.close()
 

@@ -42,7 +42,7 @@ class Columns:
 def columns_of(signature: Mapping[str, Any], data: Mapping[str, Any], log: PredictionLog) -> Columns:
     """Of a package's signature, and the part `data` of its spec as JSON."""
     roles = {name: HIDDEN_ROLES & set(given) for name, given in (data.get("roles") or {}).items()}
-    found = [(item, _way(item["column"], roles, log)) for item in signature["inputs"]]
+    found = [(item, _way(item["column"], roles, log)) for item in signature["inputs"] if "live" not in item]
     looked_up = {name for lookup in data.get("lookups") or () for name in lookup["columns"]}
     # They are one output, and no column of it is worth another's secret.
     hidden = any(_way(name, roles, log) != "clear" for name in looked_up)

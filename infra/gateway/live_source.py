@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ class LiveSource:
         self._asked: dict[Key, asyncio.Future[bool]] = {}
         self._failures, self._retry_at = 0, 0.0
         self._askers = Askers(lambda: open_line(name, live, columns), live.pool, f"live-{name}", self._limit)
+        # A release that is no longer served gives its connections back.
+        weakref.finalize(self, self._askers.close)
 
     @property
     def is_away(self) -> bool:

@@ -18,6 +18,7 @@ from infra.blob_cache import copy_of
 from infra.evidence_store import get_json
 from infra.gateway.arm import Arm
 from infra.gateway.contract import DATATYPES, Tensor
+from infra.gateway.lookups import LiveLookups
 from infra.gateway.pool import Pool
 from infra.packages import open_package, replay
 from infra.runtime import Scorer
@@ -90,7 +91,9 @@ def load(copies: Copies, named: Named) -> Loaded:
     rows = pd.DataFrame(golden["columns"])
     single_ms, inline_rows = measure_speed(scorer, rows)
     outputs = _outputs(scorer, rows, rules)
-    arm = Arm(named.release, scorer, inline_rows >= 1)
+    lookups = LiveLookups(scorer.signature)
+    lookups.warm()
+    arm = Arm(named.release, scorer, inline_rows >= 1, lookups.fill if lookups else None)
     return Loaded(arm, rules, spec, _inputs(scorer), outputs, inline_rows, single_ms)
 
 
@@ -135,7 +138,8 @@ def _median_ms(scorer: Scorer, feed: dict[str, npt.NDArray[Any]], runs: int) -> 
 
 
 def _inputs(scorer: Scorer) -> tuple[Tensor, ...]:
-    items = scorer.signature["inputs"]
+    """What a caller sends; live values are looked up here."""
+    items = [item for item in scorer.signature["inputs"] if "live" not in item]
     return tuple(Tensor(item["input"], KINDS[item["type"]], (-1, 1), item["column"]) for item in items)
 
 

@@ -97,7 +97,8 @@ def _end_with_supervisor() -> None:
 def _serve(plan: dict[str, Any], ending: Ending) -> None:
     tokens = read_tokens(Path(plan["tokens"])) if plan["tokens"] else None
     tls = Tls(Path(plan["certificate"]), Path(plan["key"])) if plan["certificate"] else None
-    store, metrics = open_store(plan["store"]), Metrics(Path(plan["metrics"]))
+    # A store that is away now comes back, and is not to find another in its place.
+    store, metrics = open_store(plan["store"], make=False), Metrics(Path(plan["metrics"]))
     diary = Diary(store, home(), metrics).start()
     reports = Reports(_appending(Ledger(store, home())), metrics).start()
     following = Following(store, home(), tuple(plan["models"]), metrics, _knowing(diary))
