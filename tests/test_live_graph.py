@@ -1,55 +1,21 @@
 """A package with live lookups: what it does with live values, with none, and with what is wrong about them."""
 
-import functools
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.ensemble import RandomForestRegressor
+from live_packages import LIVE, NAN, package_of, table_of
 
 from expectations.errors import CannotAsk
-from expectations.live import FRESH, NOT_ASKED, STALE, UNANSWERED, UNKNOWN, LiveLookup
+from expectations.live import FRESH, NOT_ASKED, STALE, UNANSWERED, UNKNOWN
 from infra.packages import golden_records, replay
-from infra.runtime import Scorer
-from tasks.conversion.export import export
-from tasks.guards.domain import learn_domain
-from tasks.guards.graph import Core, assemble, check_inputs
+from tasks.guards.graph import check_inputs
 from tasks.guards.live_proof import planted_live, replay_live, with_live
 from tasks.guards.lookups import found_values, replay_lookups
-from tasks.guards.plan import KINDS, Lookup, Plan
-
-LIVE = LiveLookup(url="sqlite:///towns.db", query="select income, schools from towns where town = :key")
-NAN = float("nan")
-FEATURES = ["rooms", "income", "schools"]
-
-
-@functools.cache
-def core_and_domain():
-    """A model of houses by rooms, income and schools, and what its training saw."""
-    rng = np.random.default_rng(3)
-    rows = pd.DataFrame({name: rng.uniform(1, 9, 300) for name in FEATURES})
-    rows.loc[::9, "schools"] = NAN
-    price = rows["rooms"] * 10 + rows["income"] + rows["schools"].fillna(0)
-    model = RandomForestRegressor(5, max_depth=4, random_state=0).fit(rows, price)
-    graph = export(model, rows, "m", "double")
-    core = Core(graph, Scorer(graph).signature, False)
-    return core, learn_domain(core.kinds, rows)
-
-
-def package_of(table):
-    """The model in a package with this table."""
-    core, domain = core_and_domain()
-    told = {"guards": {"lookups": [{"source": table.source, "columns": list(table.columns)}]}}
-    return Scorer(assemble(core, Plan(domain, lookups=(table,)), told))
-
+from tasks.guards.plan import KINDS
 
 ROWS = pd.DataFrame({"town": [None], "rooms": [5.0]})
-
-
-def table_of(keys=("a", "b", "c"), values=((1, 2), (3, 4), (5, NAN)), default=(9.0, NAN), live=LIVE):
-    return Lookup("towns", "town", ("income", "schools"), tuple(keys), np.array(values, dtype=float), default, live)
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,10 @@ def test_each_key_gets_what_the_source_says_and_each_row_its_state(source):
                 (None, None, NOT_ASKED),
             ]
             counts = lookups.counts()["towns"]
-            assert (counts.misses, counts.unknown, counts.failures) == (5, 1, 0)
+            assert (counts.asked, counts.unknown, counts.failed) == (5, 1, 0)
+            expected = {"fresh": 4, "unknown": 1, "asked": 5}
+            assert lookups.taken() == {("towns", what): count for what, count in expected.items()}
+            assert lookups.taken() == {}
 
     asyncio.run(go())
 
@@ -139,7 +142,7 @@ def test_a_key_in_use_is_asked_again_ahead_of_time_and_nobody_waits(source):
             assert await ask(lookups, "a") == [(1.5, 2, FRESH)]
             await eventually(lambda: not lookups._tables[0].source._asked)
             assert await ask(lookups, "a") == [(7, 8, FRESH)]
-            assert lookups.counts()["towns"].misses == 1
+            assert lookups.counts()["towns"].asked == 1
 
     asyncio.run(go())
 
@@ -156,7 +159,7 @@ def test_many_requests_for_one_key_are_one_question(source):
         with lookups_of(source) as lookups:
             lookups.warm()
             assert await asyncio.gather(*(ask(lookups, "a") for _ in range(50))) == [[(1.5, 2, FRESH)]] * 50
-            assert lookups.counts()["towns"].hits == 50
+            assert lookups.counts()["towns"].fresh == 50
             assert len(lookups._tables[0].source._kept) == 1
 
     asyncio.run(go())
@@ -184,7 +187,7 @@ def test_a_hanging_server_holds_no_request_longer_than_its_limit_nor_the_event_l
             assert time.monotonic() - began < 1.5
             assert max(ticks) < 0.25
             assert found == [(1.5, 2, STALE), (None, None, UNANSWERED)]
-            assert lookups.counts()["towns"].timeouts == 1
+            assert lookups.counts()["towns"].late == 1
             clock.at += 600
             assert await ask(lookups, "a") == [(None, None, UNANSWERED)]
             server.way.release()
@@ -289,7 +292,7 @@ def test_what_is_no_number_is_no_answer_and_an_older_one_stands_in(value, reques
             clock.at += 2
             assert await ask(lookups, "a", "b") == [(1, 2, STALE), (None, None, UNANSWERED)]
             assert lookups.counts()["towns"].wrong == 2
-            assert lookups.counts()["towns"].failures == 0
+            assert lookups.counts()["towns"].failed == 0
 
     for kind in ("sqlite", "redis"):
         made = source_of(kind, request, tmp_path)

@@ -24,6 +24,7 @@ class Job:
     line: Line | None = field(default=None, repr=False)
     since: float = 0.0
     given_up: bool = False
+    ended: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def give_up(self, limit: float) -> bool:
         """Nobody waits any more: what is not begun is not asked, and what takes longer than `limit` (seconds) is cut.
@@ -49,6 +50,14 @@ class Askers:
         """Asked as soon as a thread is free."""
         self._jobs.put(job)
 
+    def open(self, seconds: float) -> None:
+        """Opens the connections, and waits for them, so long at most."""
+        jobs, until = [Job((), lambda *_: None) for _ in self._threads], time.monotonic() + seconds
+        for job in jobs:
+            self.ask(job)
+        for job in jobs:
+            job.ended.wait(max(0.0, until - time.monotonic()))
+
     def close(self) -> None:
         """Ends the threads after what they are at."""
         for _ in self._threads:
@@ -63,6 +72,7 @@ class Askers:
             for key in job.keys:
                 line = self._one(job, key, line)
             job.line = None
+            job.ended.set()
             # It leads to the source, which a thread that waits must not hold on to.
             del job
         if line is not None:

@@ -193,6 +193,9 @@ class Following:
         for model, post in posts.items():
             self._metrics.mode(model, post.route.mode)
             self._metrics.traffic(model, post.shares())
+            for seat in post.at_hand():
+                if seat.loaded.lookups:
+                    self._metrics.looked_up(model, seat.loaded.lookups.taken())
 
     def _forget(self, wanted: Mapping[str, Release], posts: Mapping[str, Post]) -> None:
         """What nobody is sent to any more; who is answering with it just now keeps it until then."""

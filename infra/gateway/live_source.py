@@ -24,15 +24,16 @@ AHEAD = 0.8
 
 @dataclass
 class Counts:
-    """What became of keys: of one request each key counts once. `failures` and `wrong` are of questions."""
+    """What came of keys, each once for a request: fresh, stale, unanswered or unknown; how many had to be `asked` for,
+    and in how many requests that was too `late`. Questions that `failed`, and answers that were `wrong`."""
 
-    hits: int = 0
-    misses: int = 0
+    fresh: int = 0
     stale: int = 0
     unanswered: int = 0
     unknown: int = 0
-    timeouts: int = 0
-    failures: int = 0
+    asked: int = 0
+    late: int = 0
+    failed: int = 0
     wrong: int = 0
 
 
@@ -77,11 +78,11 @@ class LiveSource:
     async def look(self, keys: Iterable[Key], began: float) -> None:
         """Asks for those that were not fresh when the request began, and waits for them, at most for the time limit."""
         wanted = [key for key in keys if not self.is_fresh(key, began)]
-        self.counts.misses += len(wanted)
+        self.counts.asked += len(wanted)
         if not wanted or not (asked := self._ask(wanted)):
             return
         await asyncio.wait(asked, timeout=self._limit)
-        self.counts.timeouts += any(not (one.done() and one.result()) for one in asked)
+        self.counts.late += any(not (one.done() and one.result()) for one in asked)
 
     def says(self, key: Key, began: float) -> tuple[tuple[float, ...], int]:
         """The values to be used and their state; NaN where the frozen ones are. Nothing is asked."""
@@ -96,14 +97,13 @@ class LiveSource:
         if kept.values is None:
             counts.unknown += 1
             return self._nothing, UNKNOWN
-        counts.hits += fresh
+        counts.fresh += fresh
         counts.stale += not fresh
         return kept.values, FRESH if fresh else STALE
 
-    def warm(self) -> None:
-        """Opens the connections, in their threads; a request would find the time limit too short for that."""
-        for _ in range(self._live.pool):
-            self._askers.ask(Job((), lambda *_: None))
+    def warm(self, seconds: float) -> None:
+        """Opens the connections, and waits for them; a request would find the time limit too short for that."""
+        self._askers.open(seconds)
 
     def close(self) -> None:
         """Ends its threads and connections."""
@@ -163,7 +163,7 @@ class LiveSource:
             self._kept.popitem(last=False)
 
     def _failed(self, problem: str) -> None:
-        self.counts.failures += 1
+        self.counts.failed += 1
         self.problem = problem
         self._failures += 1
         if self._failures == FAILURES:

@@ -52,6 +52,7 @@ class Loaded:
     outputs: tuple[Tensor, ...]
     inline_rows: int
     single_ms: float
+    lookups: LiveLookups | None = None
     pool: Pool = field(default_factory=Pool)
 
     @property
@@ -94,7 +95,7 @@ def load(copies: Copies, named: Named) -> Loaded:
     lookups = LiveLookups(scorer.signature)
     lookups.warm()
     arm = Arm(named.release, scorer, inline_rows >= 1, lookups.fill if lookups else None)
-    return Loaded(arm, rules, spec, _inputs(scorer), outputs, inline_rows, single_ms)
+    return Loaded(arm, rules, spec, _inputs(scorer), outputs, inline_rows, single_ms, lookups)
 
 
 def _spec(copies: Copies, named: Named) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ class LiveLookups:
         inputs = {item["column"]: item["input"] for item in signature["inputs"]}
         self._tables = [_Table(told, inputs[told["key"]], now) for told in signature.get("live_lookups", ())]
         self._now = now
+        self._told: dict[tuple[str, str], int] = {}
 
     def __bool__(self) -> bool:
         """Whether the package has any."""
@@ -52,14 +54,22 @@ class LiveLookups:
             filled |= table.inputs(keys, began)
         return filled
 
-    def warm(self) -> None:
-        """Begins to open the connections, before the first request finds the time limit too short for that."""
+    def warm(self, seconds: float = 3.0) -> None:
+        """Opens the connections, before the first request finds the time limit too short for that. Blocks, at most for
+        so long for each source, and never raises."""
         for table in self._tables:
-            table.source.warm()
+            table.source.warm(seconds)
 
     def counts(self) -> dict[str, Counts]:
         """What became of the keys, by source."""
         return {table.source.name: table.source.counts for table in self._tables}
+
+    def taken(self) -> dict[tuple[str, str], int]:
+        """What came of keys since this was asked last: {(source, what): how often}, without what did not happen."""
+        now = {(name, what): n for name, counts in self.counts().items() for what, n in asdict(counts).items()}
+        new = {place: n - self._told.get(place, 0) for place, n in now.items() if n > self._told.get(place, 0)}
+        self._told = now
+        return new
 
     def problems(self) -> dict[str, str]:
         """What went wrong last, by source, without any secret; of those that are not answering at present."""

@@ -31,6 +31,7 @@ COUNTERS = {
     "package_refusals": "Packages that could not be loaded, by release",
     "rate_limited": "Requests that came too fast",
     "boundary_hugging": "Times that a caller's records lay close to a limit",
+    "live_lookups": "Keys that were looked up live, by source and what came of it",
     "process_starts": "Processes of this gateway that were started; more than there are means restarts",
 }
 GAUGES = {
@@ -121,6 +122,11 @@ class Metrics:
         known |= set(shares)
         for release in known:
             self._set("traffic_share", shares.get(release, 0.0), model=model, release=release)
+
+    def looked_up(self, model: str, found: Mapping[tuple[str, str], int]) -> None:
+        """What came of keys that were looked up live: {(source, what): how often}."""
+        for (source, outcome), count in found.items():
+            self._add("live_lookups", count, model=model, source=source, outcome=outcome)
 
     def limited(self, model: str) -> None:
         """A caller asked too often."""

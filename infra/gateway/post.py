@@ -46,13 +46,16 @@ class Post:
     def summary(self) -> dict[str, Any]:
         """For people who look after it."""
         route = self.route
-        told = {
+        told: dict[str, Any] = {
             "mode": route.mode,
             "champion": route.champion,
             "challenger": route.challenger,
             "stage": route.stage_number,
         }
         answers = {seat.arm: seat.loaded.release for seat in self.at_hand()}
+        lookups = [seat.loaded.lookups for seat in self.at_hand() if seat.loaded.lookups]
+        if away := {source: words for one in lookups for source, words in one.problems().items()}:
+            told["live_sources_away"] = away
         return {**told, "at_hand": answers, "one_record_ms": round(self.champion.single_ms, 3)}
 
     @cached_property
