@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger bench-scoring faults bench-conversion bench-canary
+.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger bench-scoring bench-prediction-log faults bench-conversion bench-canary
 
 demo: .venv/ready
 	$(BIN)/python examples/demo.py
@@ -41,6 +41,9 @@ bench-ledger: .venv/ready
 
 bench-scoring: .venv/ready
 	$(BIN)/python -m benchmarks.bench_scoring
+
+bench-prediction-log: .venv/ready
+	$(BIN)/python -m benchmarks.bench_prediction_log
 
 bench-conversion: .venv/ready
 	$(BIN)/python -m benchmarks.bench_conversion

@@ -373,6 +373,7 @@ def test_the_log_comes_to_a_bucket_whose_answers_get_lost(proxy, faulty_store, t
     kept(book)
     kept(book)
     assert reader.more()["request_id"].to_list() == ["a"]
+    proxy.orders.clear()
     note(book, asked("b"))
     proxy.order("PUT", *[lose_request] * 30, part="predictions")
     kept(book)

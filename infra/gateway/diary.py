@@ -78,7 +78,10 @@ class Diary:
     def stop(self, seconds: float = 10.0) -> None:
         """Everything noted is on disk, and in the store if it takes it in that time; else whoever starts next does."""
         self._stopping.set()
-        self._threads[0].join()
+        self._threads[0].join(seconds)
+        if self._threads[0].is_alive():
+            # A disk that hangs: the files stay, and their lock goes with the process.
+            return
         self._threads[1].join(seconds)
         self._spool.leave()
 
