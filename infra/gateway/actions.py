@@ -80,7 +80,9 @@ class Actions:
 
     async def openapi(self, call: Call) -> Reply:
         """This interface, described."""
-        return Reply(encode(document(self.desk.models(), self.limits, self._guarded)))
+        return Reply(
+            encode(document([self.desk.about(model) for model in self.desk.models()], self.limits, self._guarded))
+        )
 
     async def metadata(self, call: Call) -> Reply:
         """Metadata of a model, or of one version."""

@@ -48,14 +48,26 @@ _request = msgspec.json.Decoder(Request)
 
 
 def read_records(body: bytes, names: Names, limits: Limits) -> Records:
-    """Records as tensors. A column that some records lack is missing there. Raises Turned (400, 413) with names."""
+    """Records as tensors. Raises Turned (400, 413) naming columns that are unknown, or missing in some records."""
     request = decoded(_request, body)
     records = request.records
     rows = checked_rows(len(records), limits)
-    columns = list(dict.fromkeys(name for record in records for name in record))
+    columns = _columns(records)
     refuse_unknown("columns", columns, names.inputs)
-    tensors = {name: column_of(name, names.inputs[name], [one.get(name) for one in records]) for name in columns}
+    try:
+        tensors = {name: column_of(name, names.inputs[name], [one[name] for one in records]) for name in columns}
+    except KeyError as error:
+        place = next(at for at, one in enumerate(records) if error.args[0] not in one)
+        raise Turned(400, f"{error.args[0]}: record {place} lacks it; send null where a value is missing.") from None
     return Records(tensors, rows, checked_id(request.id), checked_key(request.key))
+
+
+def _columns(records: Sequence[dict[str, Value]]) -> list[str]:
+    width = len(records[0])
+    if all(len(one) == width for one in records):
+        # Another name in another record is a lack of this one's.
+        return list(records[0])
+    return list(dict.fromkeys(name for record in records for name in record))
 
 
 def column_of(name: str, datatype: str, values: Sequence[Value]) -> npt.NDArray[Any]:

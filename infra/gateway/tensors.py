@@ -95,7 +95,7 @@ def _array(name: str, kind: Datatype, values: list[Any]) -> npt.NDArray[Any]:
             found[found == None] = ""  # noqa: E711  Elementwise.
         return found
     if kind.dtype.kind == "f":
-        return _floats(name, kind, values)
+        return np.array(values, kind.dtype) if kind.dtype.itemsize == 8 else _short_floats(name, kind, values)
     if None in values:
         return _with_gaps(name, values)
     try:
@@ -104,11 +104,11 @@ def _array(name: str, kind: Datatype, values: list[Any]) -> npt.NDArray[Any]:
         raise Turned(400, f"{name}: a number is beyond {kind.name}.") from None
 
 
-def _floats(name: str, kind: Datatype, values: list[Any]) -> npt.NDArray[Any]:
+def _short_floats(name: str, kind: Datatype, values: list[Any]) -> npt.NDArray[Any]:
     with np.errstate(over="ignore"):
         found = np.array(values, dtype=kind.dtype)
     # JSON has no infinity, so one that is here was too large for the datatype.
-    if kind.dtype.itemsize < 8 and np.isinf(found).any():
+    if np.isinf(found).any():
         raise Turned(400, f"{name}: a number is beyond {kind.name}.")
     return found
 
