@@ -32,15 +32,15 @@ def _average_block(blocks: Blocks, alike: bool) -> Blocks:
 
 
 def _fewest(won: Numbers, gain: Numbers, needed: float) -> float | None:
-    """The least n with the mixture of won + n·gain at `needed`, by halving; a ruined stake stays ruined."""
+    """The least n ≥ 1 with the mixture of won + n·gain at `needed`, to a hundredth; a ruined stake stays ruined."""
 
     def reached(more: float) -> bool:
         return bool(mixed(np.where(np.isfinite(won), won + more * gain, -np.inf)) >= needed)
 
     if not reached(_MOST_BLOCKS):
         return None
-    low, high = 0.0, _MOST_BLOCKS
-    while high - low > max(0.5, low / 100):
-        middle = (low + high) / 2 if low > 1 else math.sqrt(high) if high > 4 else high / 2
+    low, high = 1.0, _MOST_BLOCKS
+    while high > 1.01 * low:
+        middle = math.sqrt(low * high)
         low, high = (low, middle) if reached(middle) else (middle, high)
     return high
