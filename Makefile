@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger bench-scoring faults bench-conversion bench-canary
+.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger bench-scoring faults bench-conversion bench-canary bench-gateway
 
 demo: .venv/ready
 	$(BIN)/python examples/demo.py
@@ -47,6 +47,10 @@ bench-conversion: .venv/ready
 
 bench-canary: .venv/ready
 	$(BIN)/python -m benchmarks.bench_canary
+
+# The first time installs the peers into build/gateway: 3 GB.
+bench-gateway: .venv/ready
+	$(BIN)/python -m benchmarks.bench_gateway
 
 # The lock is complete, so nothing is resolved anew.
 .venv/ready: pyproject.toml requirements.lock
