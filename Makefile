@@ -5,7 +5,8 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint types floors unit lock clean bench-snapshot bench-release bench-ledger bench-scoring bench-prediction-log faults bench-conversion bench-canary
+.PHONY: demo test lint types floors unit lock clean faults bench-canary bench-conversion bench-gateway bench-ledger \
+	bench-prediction-log bench-release bench-scoring bench-snapshot
 
 demo: .venv/ready
 	$(BIN)/python examples/demo.py
@@ -50,6 +51,10 @@ bench-conversion: .venv/ready
 
 bench-canary: .venv/ready
 	$(BIN)/python -m benchmarks.bench_canary
+
+# The first time installs the peers into build/gateway: 3 GB.
+bench-gateway: .venv/ready
+	$(BIN)/python -m benchmarks.bench_gateway
 
 # The lock is complete, so nothing is resolved anew.
 .venv/ready: pyproject.toml requirements.lock

@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypedDict
@@ -20,9 +20,13 @@ class Claim(TypedDict):
     goal: str
 
 
-def write_results(name: str, packages: Sequence[str], claims: Sequence[Claim]) -> Path:
-    """Writes `benchmarks/results/<name>.json` and returns its path. `packages` are those whose versions count."""
-    versions = {"python": platform.python_version(), **{package: version(package) for package in packages}}
+def write_results(
+    name: str, packages: Sequence[str], claims: Sequence[Claim], elsewhere: Mapping[str, str] | None = None
+) -> Path:
+    """Writes `benchmarks/results/<name>.json` and returns its path. `packages` are those whose versions count;
+    `elsewhere` are versions of what ran in environments of its own."""
+    here = {package: version(package) for package in packages}
+    versions = {"python": platform.python_version(), **here, **(elsewhere or {})}
     told = {"machine": machine(), "versions": versions, "claims": list(claims)}
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{name}.json"
