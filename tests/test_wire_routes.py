@@ -275,13 +275,20 @@ def test_records_of_classes_get_a_label_probabilities_and_the_set(app):
     assert one["reasons"]
 
 
+def test_what_another_release_may_need_is_let_be(app):
+    more = record(app, [{**one, "mood of the seller": "good"} for one in RECORDS])
+    assert more[0] == 200
+    assert json_of(more)["answers"] == json_of(record(app, RECORDS))["answers"]
+
+
 @pytest.mark.parametrize(
     ("records", "status", "words"),
     [
         ([], 400, "no rows"),
         (RECORDS * 51, 413, "102 rows; one request may have 100"),
         ([{}], 400, "missing inputs: year, weight kg, make."),
-        ([{**RECORDS[0], "jear": 1}], 400, "unknown columns: jear (did you mean year?)."),
+        ([{"jear": 1, "weight kg": 1, "make": "x"}], 400, "unknown columns: jear (did you mean year?)."),
+        ([{**RECORDS[0], "mood of the seller": [1]}], 400, "at $.records[0]"),
         ([RECORDS[0], {"year": 1}], 400, "weight kg: record 1 lacks it"),
         ([RECORDS[0], {"year": 1, "weight kg": 1, "mark": "x"}], 400, "make: record 1 lacks it"),
         ([{**RECORDS[0], "year": "2000"}], 400, "year: expected numbers, found texts in record 0."),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from infra.gateway.contract import Answered, Tensors, Turned
 from infra.gateway.limits import Limits
 from infra.gateway.tensors import TEXT
-from infra.gateway.v2 import Names, checked_id, checked_key, checked_rows, decoded, encode, refuse_unknown
+from infra.gateway.v2 import Names, checked_id, checked_key, checked_rows, decoded, encode, refuse_misspelt
 
 Value = str | int | float | bool | None
 NOTHING = type(None)
@@ -53,9 +53,10 @@ def read_records(body: bytes, names: Names, limits: Limits) -> Records:
     records = request.records
     rows = checked_rows(len(records), limits)
     columns = _columns(records)
-    refuse_unknown("columns", columns, names.inputs)
+    refuse_misspelt("columns", columns, names.inputs)
     try:
-        tensors = {name: column_of(name, names.inputs[name], [one[name] for one in records]) for name in columns}
+        known = {name: names.inputs[name] for name in columns if name in names.inputs}
+        tensors = {name: column_of(name, kind, [one[name] for one in records]) for name, kind in known.items()}
     except KeyError as error:
         place = next(at for at, one in enumerate(records) if error.args[0] not in one)
         raise Turned(400, f"{error.args[0]}: record {place} lacks it; send null where a value is missing.") from None

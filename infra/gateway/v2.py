@@ -78,7 +78,7 @@ def read_inference(body: bytes, header_length: int | None, names: Names, limits:
     if header_length is not None and header_length > len(body):
         raise Turned(400, f"Inference-Header-Content-Length is {header_length}, the body has only {len(body)} bytes.")
     request = decoded(_request, body if header_length is None else body[:header_length])
-    refuse_unknown("inputs", [item.name for item in request.inputs], names.inputs)
+    refuse_misspelt("inputs", [item.name for item in request.inputs], names.inputs)
     refuse_unknown("outputs", [item.name for item in request.outputs or ()], names.outputs)
     tensors, rows = _tensors(request.inputs, b"" if header_length is None else body[header_length:], limits)
     parameters = request.parameters or {}
@@ -180,12 +180,34 @@ def write_answer(model: str, request_id: str, asked: Inference, answered: Answer
 
 def refuse_unknown(kind: str, asked: Sequence[str], known: Collection[str]) -> None:
     """Raises Turned (400) naming every name that is not known, each with the nearest that is, or that stands twice."""
-    if len(set(asked)) != len(asked):
-        twice = [name[:100] for name, times in Counter(asked).items() if times > 1]
-        raise Turned(400, f"{kind} that are there twice: {', '.join(twice[:NAMED])}.")
+    refuse_twice(kind, asked)
     unknown = [name for name in asked if name not in known]
     if unknown:
         raise Turned(400, f"unknown {kind}: {'; '.join(_nearest(name, known) for name in unknown[:NAMED])}.")
+
+
+def refuse_misspelt(kind: str, asked: Sequence[str], known: Collection[str]) -> None:
+    """Raises Turned (400) where a name is not known and one like it was not sent, or where one stands twice.
+
+    Any other that is not known is let be: callers send what the next release needs before it comes, and still do after
+    it was rolled back.
+    """
+    refuse_twice(kind, asked)
+    unknown = [name for name in asked if name not in known]
+    if not unknown:
+        return
+    sent = set(asked)
+    missing = [name for name in known if name not in sent]
+    wrong = [name for name in unknown if difflib.get_close_matches(name[:100], missing, 1, 0.5)]
+    if wrong:
+        raise Turned(400, f"unknown {kind}: {'; '.join(_nearest(name, missing) for name in wrong[:NAMED])}.")
+
+
+def refuse_twice(kind: str, asked: Sequence[str]) -> None:
+    """Raises Turned (400) naming what stands twice."""
+    if len(set(asked)) != len(asked):
+        twice = [name[:100] for name, times in Counter(asked).items() if times > 1]
+        raise Turned(400, f"{kind} that are there twice: {', '.join(twice[:NAMED])}.")
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
