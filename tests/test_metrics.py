@@ -120,7 +120,7 @@ def test_everything_that_can_be_counted_is_told_in_a_form_that_is_right(tmp_path
     counts.traffic("m", {"r1": 0.9, "r2": 0.1})
     counts.traffic("m", {"r1": 1.0})
     counts.limited("m")
-    counts.hugging("m")
+    counts.hugging("m", "anna", 1)
     found, (text, kind) = told(counts), counts.text()
     assert kind.startswith("application/openmetrics-text")
     assert text.endswith(b"# EOF\n")

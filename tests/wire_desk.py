@@ -32,6 +32,9 @@ class SmallDesk:
     def ready(self):
         return True
 
+    def health(self):
+        return {"ready": True}
+
     def models(self):
         return list(self.arms)
 

@@ -27,6 +27,7 @@ class Call(NamedTuple):
     headers: Headers
     receive: Receive
     caller: str
+    peer: str = ""
 
 
 class Rows(Protocol):
@@ -60,6 +61,10 @@ class Actions:
     async def ready(self, call: Call) -> Reply:
         """Every model has a package loaded."""
         return Reply(b'{"ready":true}') if self.desk.ready() else Reply(b'{"ready":false}', 503)
+
+    async def health(self, call: Call) -> Reply:
+        """What is served, up to which record, and what is wrong, for people who look after it."""
+        return Reply(encode(self.desk.health()))
 
     async def server(self, call: Call) -> Reply:
         """Metadata of the server."""
@@ -136,7 +141,8 @@ class Actions:
 
     async def _ask(self, call: Call, asked: Rows, request_id: str, size: int) -> Answered:
         route, key = call.route, asked.key or header_key(call.headers)
-        sent = Asked(route.model, asked.tensors, asked.rows, request_id, key, call.caller, route.version, size)
+        whose = (call.caller, route.version, size, call.peer)
+        sent = Asked(route.model, asked.tensors, asked.rows, request_id, key, *whose)
         return await self.desk.answer(sent)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.gateway.actions import KEY, Actions, Call
 from infra.gateway.bodies import Gone, Headers, Receive
-from infra.gateway.contract import Desk, Turned
+from infra.gateway.contract import ANONYMOUS, Desk, Turned
 from infra.gateway.limits import Limits
 from infra.gateway.replies import JSON_LENGTH, Reply, compressed, refusal
 from infra.gateway.routes import Routes, WrongMethod
@@ -19,7 +19,6 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 logger = logging.getLogger("seatrial.gateway")
-ANONYMOUS = "anonymous"
 # Said once or not at all: of two, different readers would believe different ones.
 ONCE = (b"authorization", b"content-encoding", b"content-length", b"content-type", JSON_LENGTH, KEY)
 
@@ -58,7 +57,8 @@ class App:
             raise WrongMethod(action.methods)
         if action.role and self._tokens is not None:
             caller = self._tokens.caller(headers.get(b"authorization", b""), action.role)
-        reply: Reply = await getattr(self.actions, action.name)(Call(route, headers, receive, caller))
+        peer = scope["client"][0] if scope.get("client") else ""
+        reply: Reply = await getattr(self.actions, action.name)(Call(route, headers, receive, caller, peer))
         return reply
 
 

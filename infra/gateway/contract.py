@@ -11,6 +11,9 @@ import numpy.typing as npt
 # missing text "".
 Tensors = Mapping[str, npt.NDArray[Any]]
 
+# The caller where no tokens are asked for.
+ANONYMOUS = "anonymous"
+
 
 class Turned(Exception):
     """A request that is not answered: an HTTP status, and words for whoever sent it. `after` is for Retry-After."""
@@ -24,7 +27,8 @@ class Turned(Exception):
 class Asked:
     """One request to predict `rows` records. `key` makes the split sticky; `caller` is whose token it was.
 
-    `size` is the body's, unpacked, in bytes: what it keeps in memory until it is written down.
+    `peer` is the address that it came from. `size` is the body's, unpacked, in bytes: what it keeps in memory until it
+    is written down.
     """
 
     model: str
@@ -35,6 +39,12 @@ class Asked:
     caller: str = ""
     version: str | None = None
     size: int = 0
+    peer: str = ""
+
+    @property
+    def who(self) -> str:
+        """Whoever limits are for: the token's holder; without tokens, an address."""
+        return self.peer if self.caller == ANONYMOUS else self.caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +86,11 @@ class About:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     classes: tuple[str, ...] = ()
-    also: tuple[Tensor, ...] = ()
     # What each bit of the output `reasons` means, and each column of `flags`.
     reasons: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+    also: tuple[Tensor, ...] = ()
 
 
 class Desk(Protocol):

@@ -124,8 +124,8 @@ class LedgerDesk:
             self._diary.record(asked, answered, began, stage=post.route.stage_number, key=key)
         # The champion's spec holds for the fallback too: it is no way round what callers may see.
         loaded = seat.loaded if answered.arm == CHALLENGER else post.champion
-        if self._hugging.count(asked, loaded, answered):
-            self._metrics.hugging(asked.model)
+        if close := self._hugging.count(asked, loaded, answered):
+            self._metrics.hugging(asked.model, asked.caller, close)
         notes = (*answered.notes, f"{asked.model}: {post.route.why}") if post.route.mode == "warn" else answered.notes
         outputs = given(answered.outputs, loaded.rules, asked.caller)
         return Answered(outputs, answered.release, answered.arm, notes, answered.refused, answered.fell_back)
@@ -134,7 +134,7 @@ class LedgerDesk:
         rules = post.champion.rules
         if rules.records_per_minute is None:
             return
-        who = f"{asked.model}\n{asked.caller}"
+        who = f"{asked.model}\n{asked.who}"
         wait = self._buckets.take(who, asked.rows, rules.records_per_minute, rules.burst)
         if wait:
             self._metrics.limited(asked.model)

@@ -29,7 +29,7 @@ class Hugging:
     def count(self, asked: Asked, loaded: Loaded, answered: Answered) -> int:
         """How many of these records hug one. Warns of the caller where it is too many."""
         found = near(loaded, answered.outputs)
-        caller = (asked.model, asked.caller)
+        caller = (asked.model, asked.who)
         counts = self._callers.get(caller)
         if counts is None:
             counts = self._callers[caller] = [0.0, 0.0, 0.0]

@@ -1,6 +1,7 @@
 """What the gateway says of itself and its models, as the Open Inference Protocol words it."""
 
 import importlib.metadata
+from contextlib import suppress
 from typing import Any
 
 from infra.gateway.contract import About, Desk, Tensor, Turned
@@ -45,10 +46,13 @@ class Known:
 
     def names(self, model: str) -> Names:
         """All versions' names: a challenger may need columns that the champion does not. Raises Turned (404)."""
-        about, kept = self._desk.about(model), self._names.get(model)
-        if kept is None or kept[0] is not about:
-            kept = self._names[model] = (about, self._every_name(about))
-        return kept[1]
+        while True:
+            about, kept = self._desk.about(model), self._names.get(model)
+            if kept is not None and kept[0] is about:
+                return kept[1]
+            # A version can be gone by the time that it is asked about: then there is news, and it is asked again.
+            with suppress(Turned):
+                self._names[model] = (about, self._every_name(about))
 
     def words(self, model: str, release: str) -> Words:
         """What a release that answered calls its classes and reasons; nothing, where it is gone or no release."""
@@ -60,5 +64,10 @@ class Known:
 
     def _every_name(self, about: About) -> Names:
         every = [*(self._desk.about(about.name, version) for version in about.versions), about]
-        names = {name: item.datatype for one in every for item in one.inputs for name in (item.name, item.column)}
+        names = {
+            name: item.datatype
+            for one in every
+            for item in (*one.inputs, *one.also)
+            for name in (item.name, item.column)
+        }
         return Names(names, frozenset(item.name for one in every for item in one.outputs))

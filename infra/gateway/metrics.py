@@ -30,7 +30,7 @@ COUNTERS = {
     "reports": "Reports of misbehaviour, and what became of them",
     "package_refusals": "Packages that could not be loaded, by release",
     "rate_limited": "Requests that came too fast",
-    "boundary_hugging": "Times that a caller's records lay close to a limit",
+    "boundary_hugging": "Records that lie close to a limit of the model, by whose token it was",
     "live_lookups": "Keys that were looked up live, by source and what came of it",
     "process_starts": "Processes of this gateway that were started; more than there are means restarts",
 }
@@ -132,9 +132,9 @@ class Metrics:
         """A caller asked too often."""
         self._add("rate_limited", 1, model=model)
 
-    def hugging(self, model: str) -> None:
-        """A caller's records lie close to a limit more often than chance would have it."""
-        self._add("boundary_hugging", 1, model=model)
+    def hugging(self, model: str, caller: str, rows: int) -> None:
+        """So many records lie close to a limit of the model. `caller` by token: addresses are too many to count by."""
+        self._add("boundary_hugging", rows, model=model, caller=caller)
 
     def text(self) -> tuple[bytes, str]:
         """OpenMetrics of all processes of this gateway, and their content type."""

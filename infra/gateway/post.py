@@ -73,10 +73,10 @@ class Post:
             loaded.inputs,
             loaded.outputs,
             tuple(loaded.signature["classes"]),
-            self._also(loaded),
             tuple(told.get("bits", ())),
             tuple(told.get("flags", ())),
             {"mode": self.route.mode, **({"why": self.route.why} if self.route.mode != "normal" else {})},
+            self._also(loaded),
         )
 
     def _also(self, loaded: Loaded) -> tuple[Tensor, ...]:

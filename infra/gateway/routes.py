@@ -30,6 +30,7 @@ _of_server = {
     ("v2",): Action("server", READ, "any"),
     ("v2", "health", "live"): Action("live", READ, ""),
     ("v2", "health", "ready"): Action("ready", READ, ""),
+    ("v2", "health"): Action("health", READ, "metrics"),
     ("v2", "models"): Action("models", READ, "any"),
     ("metrics",): Action("metrics", READ, "metrics"),
     ("openapi.json",): Action("openapi", READ, "any"),
