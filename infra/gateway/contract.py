@@ -121,7 +121,7 @@ class Desk(Protocol):
         """The page of the model's last rollout, HTML. Raises Turned (404) where there was none."""
 
     def metrics(self) -> tuple[bytes, str]:
-        """OpenMetrics of all processes of this gateway, and their content type."""
+        """OpenMetrics of all processes of this gateway, and their content type; called in a thread."""
 
 
 # What onnxruntime's types are called in the Open Inference Protocol.
