@@ -50,9 +50,10 @@ class Subject:
         """What the package says of snapshot rows."""
         return self.scorer().score(rows)
 
-    def gateway(self) -> AbstractContextManager[Client]:
-        """A client of a gateway that serves the package as production will, for as long as the context lasts."""
-        return trial_gateway(self.job.store(), self.packed["package"], self.job.spec)
+    def gateway(self, live: bool = True) -> AbstractContextManager[Client]:
+        """A client of a gateway that serves the package as production will, for as long as the context lasts; without
+        `live`, from its frozen tables alone."""
+        return trial_gateway(self.job.store(), self.packed["package"], self.job.spec, live)
 
     def champion(self) -> Release | None:
         """The release that serves now, if any."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from expectations.records import Evidence, metric_rows
-from infra.gateway.client import Client, json_request
+from infra.gateway.client import Client, feed_of_caller, json_request
 from infra.gateway.trial import limits
 from infra.runtime import Scorer
 from tasks.check import TEST, Check, Subject, on_package
@@ -62,9 +62,7 @@ def measure_latency(
 
 
 def _body(scorer: Scorer, rows: pd.DataFrame) -> bytes:
-    """What a caller sends: live values are the gateway's to find."""
-    sent = {item["input"] for item in scorer.signature["inputs"] if item["column"] in scorer.sent}
-    return json_request({name: values for name, values in scorer.feed(rows).items() if name in sent})
+    return json_request(feed_of_caller(scorer, rows))
 
 
 def _in_turn(arms: Mapping[str, Call], inputs: Sequence[pd.DataFrame], enough: int) -> pd.DataFrame:

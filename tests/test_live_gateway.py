@@ -6,15 +6,20 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from guarded import SPEC
 from live_packages import graph_of, package_of, table_of
 from live_sources import live_of, postgresql_port, redis_port, secret, source_of
 from served import Written
 
 from expectations.records import digest_of
+from expectations.spec import ReleaseSpec
 from infra.gateway.loading import Copies, Named, load
 from infra.gateway.post import Seat
 from infra.gateway.scoring import scored
-from infra.packages import golden_records
+from infra.gateway.trial import trial_gateway
+from infra.local_store import LocalStore
+from infra.packages import golden_records, keep_package
+from infra.runtime import Scorer
 
 __all__ = ["postgresql_port", "redis_port", "secret"]
 pytestmark = pytest.mark.xdist_group("postgresql")
@@ -92,3 +97,20 @@ def test_while_the_source_hangs_the_frozen_value_stands_in_with_its_reason(servi
     assert said["looked_up"].tolist() == [[1.5, 2], [3.25, 4]]
     assert (said["reasons"][:, 0] & 128).all()
     assert not said["trusted"].any()
+
+
+def test_a_trial_asks_the_source_or_is_told_to_stay_with_the_frozen_table(tmp_path, request, monkeypatch):
+    monkeypatch.setenv("SEATRIAL_HOME", str(tmp_path / "home"))
+    made = source_of("sqlite", request, tmp_path)
+    made.put("a", 7.0, 8.0)
+    live = live_of(made, timeout_ms=5000)
+    graph = graph_of(table_of(("a",), [[1.5, 2.0]], live=live))
+    store, scorer, asked = LocalStore(tmp_path / "store"), Scorer(graph), Sent("a").frame
+    package, _ = keep_package(store, graph, golden_records(scorer, asked))
+    lookup = {"source": "towns", "key": "town", "columns": ["income", "schools"], "live": live.model_dump()}
+    sources = {"rows": {"path": "rows.csv"}, "towns": {"path": "towns.csv"}}
+    data = {"target": "y", "sources": sources, "lookups": [lookup]}
+    spec = ReleaseSpec.model_validate({**SPEC.model_dump(exclude={"data"}), "data": data})
+    for is_live, expected in ((True, [[7, 8]]), (False, [[1.5, 2]])):
+        with trial_gateway(store, package, spec, is_live) as client:
+            assert client.answers(scorer, asked)["looked_up"].tolist() == expected

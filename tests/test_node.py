@@ -9,11 +9,13 @@ import onnx
 import pandas as pd
 import pytest
 from guarded import cars, encoded, features, guarded_files, three
+from live_packages import graph_of, table_of
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
 
 from expectations.records import canonical_json
 from infra.packages import golden_records
 from infra.runtime import Scorer
+from tasks.guards.live_proof import planted_live
 
 NODE = Path(__file__).parent / "node"
 DOCS = Path(__file__).parent.parent / "docs" / "package.md"
@@ -99,6 +101,16 @@ def test_node_answers_every_row_of_every_batch_as_python(subject, tmp_path):
     found = answers_in_node(graph, sent, tmp_path)
     for batch, answer in zip(batches, found, strict=True):
         assert differences(answer, package.answers(batch)) == []
+
+
+def test_node_takes_live_values_as_python_does_and_may_say_that_it_has_none(tmp_path):
+    table = table_of()
+    towns = pd.DataFrame({"rooms": [5.0, 6, 7, np.nan], "town": ["a", "c", "nowhere", None]})
+    rows = planted_live(towns, [table])
+    graph = graph_of(table)
+    [found] = answers_in_node(graph, [golden_records(Scorer(graph), rows)["columns"]], tmp_path)
+    assert differences(found, Scorer(graph).answers(rows)) == []
+    assert differences({name: found[name][:4] for name in found}, Scorer(graph).answers(towns)) == []
 
 
 @pytest.mark.parametrize("part", ["leaf_weights", "nodes_splits"])

@@ -32,7 +32,7 @@ class Client:
 
     def answers(self, scorer: Scorer, frame: pd.DataFrame, batch: int = 1000) -> dict[str, npt.NDArray[Any]]:
         """Every output by its name for all rows of `frame`, as `Scorer.answers` gives them; in the binary form."""
-        feed = scorer.feed(frame)
+        feed = feed_of_caller(scorer, frame)
         parts = [
             self._batch({name: values[at : at + batch] for name, values in feed.items()})
             for at in range(0, max(len(frame), 1), batch)
@@ -67,6 +67,12 @@ class Client:
         if answer.status != 200:
             raise CannotAsk(f"the gateway refused ({answer.status}): {content[:300].decode(errors='replace')}")
         return answer.headers, content
+
+
+def feed_of_caller(scorer: Scorer, frame: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
+    """The graph's inputs that a caller sends; live values are the gateway's to find."""
+    sent = {item["input"] for item in scorer.signature["inputs"] if item["column"] in scorer.sent}
+    return {name: values for name, values in scorer.feed(frame).items() if name in sent}
 
 
 def json_request(feed: dict[str, npt.NDArray[Any]]) -> bytes:

@@ -92,7 +92,7 @@ def load(copies: Copies, named: Named) -> Loaded:
     rows = pd.DataFrame(golden["columns"])
     single_ms, inline_rows = measure_speed(scorer, rows)
     outputs = _outputs(scorer, rows, rules)
-    lookups = LiveLookups(scorer.signature)
+    lookups = LiveLookups(_lookups(scorer.signature, spec))
     lookups.warm()
     arm = Arm(named.release, scorer, inline_rows >= 1, lookups.fill if lookups else None)
     return Loaded(arm, rules, spec, _inputs(scorer), outputs, inline_rows, single_ms, lookups)
@@ -106,6 +106,13 @@ def _spec(copies: Copies, named: Named) -> Mapping[str, Any]:
     if not isinstance(spec, dict):
         raise CannotAsk(f"{named.release}: expected its spec in its dossier, found none. Release again.")
     return spec
+
+
+def _lookups(signature: Mapping[str, Any], spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The signature without those live lookups that the spec says are frozen, as a trial's does."""
+    frozen = {told["source"] for told in (spec.get("data") or {}).get("lookups", ()) if not told.get("live")}
+    live = [told for told in signature.get("live_lookups", ()) if told["source"] not in frozen]
+    return {**signature, "live_lookups": live}
 
 
 def _expect_guards(release: str, scorer: Scorer, rules: Serving) -> None:

@@ -29,14 +29,15 @@ TRIAL = "trial"
 
 
 @contextmanager
-def trial_gateway(store: Store, package: str, spec: ReleaseSpec) -> Iterator[Client]:
-    """A client of a gateway that serves `package`, whose digest is in `store`, as `spec.serving` says.
+def trial_gateway(store: Store, package: str, spec: ReleaseSpec, live: bool = True) -> Iterator[Client]:
+    """A client of a gateway that serves `package`, whose digest is in `store`, as `spec.serving` says; without `live`
+    it asks no live source.
 
     Raises CannotAsk where the gateway does not come up, with what it said.
     """
     with TemporaryDirectory(prefix="seatrial-trial-") as name:
         folder = Path(name)
-        _promoted(store, package, spec, folder)
+        _promoted(store, package, spec if live else frozen_only(spec), folder)
         plan = {"store": str(folder / "store"), "model": spec.model.name, **limits(spec)}
         environment = {**os.environ, "SEATRIAL_HOME": str(folder / "home")}
         with (folder / "log").open("w") as log:
@@ -55,6 +56,12 @@ def trial_gateway(store: Store, package: str, spec: ReleaseSpec) -> Iterator[Cli
             finally:
                 gateway.send_signal(signal.SIGINT)
                 gateway.wait(timeout=30)
+
+
+def frozen_only(spec: ReleaseSpec) -> ReleaseSpec:
+    """The same spec without live lookups."""
+    lookups = tuple(lookup.model_copy(update={"live": None}) for lookup in spec.data.lookups)
+    return spec.model_copy(update={"data": spec.data.model_copy(update={"lookups": lookups})})
 
 
 def limits(spec: ReleaseSpec) -> dict[str, int]:

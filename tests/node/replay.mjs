@@ -19,6 +19,7 @@ function feed(columns) {
 }
 
 function tensor(type, values) {
+  if (type === 'int64') return new Tensor(type, BigInt64Array.from(values, BigInt), [values.length, 1])
   const data = type === 'string' ? values.map((text) => text ?? '') : Float64Array.from(values, number)
   return new Tensor(type, data, [values.length, 1])
 }
