@@ -1,16 +1,30 @@
 """Advance, roll back, or cannot tell yet: each asked for, and each refused."""
 
+import json
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from scipy.stats import mannwhitneyu, norm
 
 from benchmarks.bench_canary import BEGIN, DOCS, END, RULES, tuned
-from benchmarks.canary_rules import ERRORS, OURS, Traffic, failed_checks, kayenta, pooled_z, three_in_a_row
+from benchmarks.canary_rules import (
+    ERRORS,
+    OURS,
+    Traffic,
+    failed_checks,
+    kayenta,
+    mann_whitney,
+    pooled_z,
+    three_in_a_row,
+)
+from benchmarks.results import FOLDER
 from expectations.errors import CannotAsk
 from expectations.sequential.answers import Answer, Kind, together
 from expectations.sequential.rollout import judge_rollout
@@ -180,9 +194,10 @@ def test_missing_labels_hold_what_everything_else_lets_go():
 
 
 def test_no_step_goes_up_while_something_late_speaks_against_the_challenger():
-    seen = traffic(0.05, np.where(np.arange(1030) < 1000, 0.05, 0.2), ticks=1030, seed=3)
-    answers = [asked(until(seen, ticks)) for ticks in range(1000, 1031)]
-    assert all(answer.points[-1].upper < 0.02 for answer in answers)
+    seen = traffic(0.05, np.where(np.arange(430) < 400, 0.05, 0.2), ticks=430, seed=3)
+    items = (replace(ERRORS, tolerance=0.05),)
+    answers = [asked(until(seen, ticks), items=items) for ticks in range(400, 430, 2)]
+    assert all(answer.points[-1].upper < 0.05 for answer in answers)
     assert answers[0].kind is Kind.ADVANCE
     held = next(answer for answer in answers if answer.kind is not Kind.ADVANCE)
     assert held.kind is Kind.CANNOT_TELL
@@ -261,7 +276,7 @@ def test_an_answer_agrees_with_its_interval_and_does_not_depend_on_what_was_aske
 @given(st.permutations(["errors", "latency", "guards"]), st.integers(0, 3))
 def test_the_order_of_metrics_does_not_matter(order, seed):
     items = {name: Watched(name, tolerance=0.02) for name in order}
-    seen = {name: [traffic(0.05, 0.05 + 0.02 * at, seed=seed)] for at, name in enumerate(sorted(order))}
+    seen = {name: [traffic(0.05, 0.05 + 0.02 * at, ticks=80, seed=seed)] for at, name in enumerate(sorted(order))}
     one, other = (judge_rollout([items[n] for n in names], seen, HALF, ALPHA) for names in (order, sorted(order)))
     assert together(one, ALPHA).kind is together(other, ALPHA).kind
     assert {a.metric: a for a in one} == {a.metric: a for a in other}
@@ -324,16 +339,23 @@ def test_groups_go_first_and_steps_with_other_groups_are_other_steps():
 
 
 def test_the_rules_of_the_field_do_what_they_say():
-    errors = np.zeros((1, 50, 2))
-    errors[0, 5:20, 1] = 1
+    errors = np.zeros((1, 20, 2))
+    errors[0, 2:8, 1] = [2, 3, 2, 3, 2, 3]
     seen = Traffic(errors)
     assert three_in_a_row(seen)[0].tolist() == [0, 0, 0, 0.1, 0, 0, 0, 0, 0, 0]
     assert failed_checks(seen)[0].tolist() == [0, 1, 2, 3, 3, 3, 3, 3, 3, 3]
     assert pooled_z(seen)[0, 1] == pytest.approx(5 / 100 / np.sqrt(2 * 0.025 * 0.975 / 100))
     assert not kayenta(seen).any()
-    clear = np.zeros((1, 50, 2))
-    clear[..., 1] = np.tile([1, 2], 25)
+    clear = np.zeros((1, 20, 2))
+    clear[..., 1] = np.tile([1, 2], 10)
     assert kayenta(Traffic(clear)).any()
+
+
+def test_mann_whitney_is_scipys():
+    errors = np.random.default_rng(3).binomial(25, [0.05, 0.08], (1, 40, 2)).astype(float)
+    champion, challenger = Traffic(errors).minutes[0].T
+    expected = mannwhitneyu(challenger, champion, alternative="greater", method="asymptotic").pvalue
+    assert norm.sf(mann_whitney(Traffic(errors))[0, -1]) == pytest.approx(expected)
 
 
 def test_a_tuned_rule_keeps_the_rate_that_it_was_tuned_to():
@@ -347,3 +369,13 @@ def test_the_docs_show_what_the_benchmark_measured():
     for rule in (OURS, *RULES):
         assert f"| {rule.name} |" in table
     assert table.count("### ") == 4
+    claims = {one["name"]: one["value"] for one in json.loads((FOLDER / "canary.json").read_text())["claims"]}
+    assert f"| {OURS.name} | " in table
+    assert f" | {claims['false_rollbacks_240min']:.3f} | {claims['false_rollbacks_both_arms_worse']:.3f} | " in table
+    assert claims["false_rollbacks_240min"] <= ALPHA
+
+
+def test_the_rollout_in_the_docs_is_a_right_one():
+    text = Path("docs/release-spec.md").read_text().split("## Rollout")[1]
+    plan = Rollout.model_validate(yaml.safe_load(text.split("```yaml")[1].split("```")[0])["rollout"])
+    assert [item.name for item in watched(plan.watch)] == ["errors", "latency", "guards", "distribution", "business"]
