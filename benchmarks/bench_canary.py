@@ -1,13 +1,14 @@
 """When is a release rolled back, rightly and wrongly? Seatrial's judge beside what the field does. `make bench-canary`.
 
 Simulated releases, 50 requests a minute to each arm, 5 % errors of the champion, four hours, looked at each minute (by
-Seatrial each 12 seconds). First every rule as it is set in the field; then every rule with the level at which it rolls
+Seatrial each 30 seconds). First every rule as it is set in the field; then every rule with the level at which it rolls
 back as many of *other* good releases as Seatrial does, which nobody can set who does not know the champion's rate.
-Writes the tables of docs/rollout.md, between their marks. Three minutes.
+Writes the tables of docs/rollout.md, between their marks. Two minutes.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -124,12 +125,18 @@ def measure() -> tuple[list[Score], list[Score]]:
     return scores, level
 
 
+@cache
+def _drawn(ratio: float, releases: int) -> Traffic:
+    return Scenario("", ratio).traffic(200 + round(100 * ratio), releases)
+
+
+@cache
 def decisions(ratio: float, tolerance: float, releases: int = RELEASES) -> tuple[float, float, float]:
     """Shares of releases that are advanced, and rolled back, in four hours; the challenger's requests until advanced.
 
     The judge's own order: what is rolled back first is never advanced.
     """
-    traffic = Scenario("", ratio).traffic(200 + round(100 * ratio), releases)
+    traffic = _drawn(ratio, releases)
     odds = OURS.path(traffic)
     count = np.full_like(traffic.errors, PER_ARM)
     blocks = (Blocks(count[some], traffic.errors[some], 0 * count[some]).swapped() for some in few(releases))
@@ -152,16 +159,16 @@ USUAL = (
 GATES = ((0.01, 0.05), (0.05, 0.25), (0.25, 0.5), (0.5, 1.0))
 
 
-def needed(level: float, tolerance: float, share: float, next_share: float, releases: int = 60) -> float:
+def needed(level: float, tolerance: float, share: float, next_share: float, releases: int = 40) -> float:
     """The median of the challenger's requests in a step until an equal challenger is shown to be tolerable."""
-    ticks = 4000
-    count = np.broadcast_to(PER_ARM * np.array([(1 - share) / share, 1.0]), (releases, ticks, 2)).round()
+    ticks, each = 3000, 10
+    count = np.broadcast_to(each * np.array([(1 - share) / share, 1.0]), (releases, ticks, 2)).round()
     errors = np.random.default_rng(7).binomial(count.astype(int), level).astype(np.float64)
     blocks = Blocks(count, errors, np.zeros_like(errors)).swapped()
     bound = min(1.0, tolerance / next_share)
     parts = (Blocks(blocks.count[s], blocks.total[s], blocks.spread[s]) for s in few(releases, 20))
     shown = np.concatenate([evidence(one, -bound)[..., 0] for one in parts]) >= -np.log(ALPHA)
-    return float(np.median(np.where(shown.any(axis=1), shown.argmax(axis=1) + 1, np.inf)) * PER_ARM)
+    return float(np.median(np.where(shown.any(axis=1), shown.argmax(axis=1) + 1, np.inf)) * each)
 
 
 def tables(scores: Sequence[Score], level: Sequence[Score]) -> str:
@@ -224,7 +231,7 @@ def _needed() -> str:
 
 
 def _number(value: float) -> str:
-    return "before it" if value <= 0 else f"{value:,.0f}" if np.isfinite(value) else "not in 40,000"
+    return "before it" if value <= 0 else f"{value:,.0f}" if np.isfinite(value) else "not in 30,000"
 
 
 def claims(scores: Sequence[Score], level: Sequence[Score]) -> list[Claim]:

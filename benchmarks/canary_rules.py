@@ -12,14 +12,14 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 
 from expectations.sequential.betting import evidence
 from expectations.sequential.metric import odds_against
 from expectations.sequential.ticks import Blocks, Numbers
 from expectations.sequential.watching import Watched
 
-PER_ARM, TICK_SECONDS = 10, 12
+PER_ARM, TICK_SECONDS = 25, 30
 PER_MINUTE = 60 // TICK_SECONDS
 # What a team knows of its champion, and 1.5 times of it as the limit that it sets.
 BASE, LIMIT = 0.05, 0.075
@@ -106,21 +106,26 @@ def mixture_sprt(traffic: Traffic) -> Numbers:
 @lru_cache(maxsize=10)
 def mann_whitney(traffic: Traffic) -> Numbers:
     """The z of the Mann-Whitney test between both series of minutes so far, from the fifth minute on."""
-    minutes = traffic.minutes
-    found = np.zeros(minutes.shape[:2])
-    for n in range(5, minutes.shape[1] + 1):
-        found[:, n - 1] = _rank_z(minutes[:, :n, 1], minutes[:, :n, 0])
+    minutes = traffic.minutes.astype(int)
+    values = np.arange(minutes.max() + 1)
+    champion, challenger = ((minutes[..., arm, None] == values).cumsum(axis=1, dtype=np.float64) for arm in (0, 1))
+    found = _rank_z(challenger, champion)
+    found[:, :4] = 0
     return found
 
 
 def _rank_z(challenger: Numbers, champion: Numbers) -> Numbers:
-    """Of each row, with the correction for ties and for continuity."""
-    n = challenger.shape[1]
-    ranks = rankdata(np.concatenate([challenger, champion], axis=1), axis=1)
-    above = ranks[:, :n].sum(axis=1) - n * (n + 1) / 2 - n * n / 2
-    # Σ(t³ − t) over ties, from the spread of the ranks: without ties it is that of 1 … 2n.
-    spread = np.sqrt(n * n / (2 * n - 1) * ranks.var(axis=1))
-    return np.divide(above - 0.5 * np.sign(above), spread, out=np.zeros(len(ranks)), where=spread > 0)
+    """Of two samples of one size, given how often each value stands in them (..., V); with ties and continuity."""
+    n, ties = challenger.sum(axis=-1), challenger + champion
+    wins = (challenger * (champion.cumsum(axis=-1) - champion / 2)).sum(axis=-1)
+    tied = (ties**3 - ties).sum(axis=-1)
+    spread = np.sqrt(np.maximum(n * n / 12 * (2 * n + 1 - tied / (2 * n * (2 * n - 1))), 0))
+    above = wins - n * n / 2
+    return np.divide(above - 0.5 * np.sign(above), spread, out=np.zeros_like(spread), where=spread > 0)
+
+
+def _counts(sample: Numbers, values: Numbers) -> Numbers:
+    return (sample[:, None] == values).sum(axis=0).astype(np.float64)
 
 
 def kayenta(traffic: Traffic) -> Numbers:
@@ -130,8 +135,9 @@ def kayenta(traffic: Traffic) -> Numbers:
     for release in np.flatnonzero(rejected.any(axis=1)):
         for look in np.flatnonzero(rejected[release]):
             series = minutes[release, : look + 1]
-            shift = 0.25 * np.median(series[:, None, 1] - series[None, :, 0])
-            if _rank_z(series[None, :, 1] - shift, series[None, :, 0])[0] > norm.ppf(0.99):
+            moved = series[:, 1] - 0.25 * np.median(series[:, None, 1] - series[None, :, 0])
+            values = np.unique([moved, series[:, 0]])
+            if _rank_z(_counts(moved, values), _counts(series[:, 0], values)) > norm.ppf(0.99):
                 found[release, look] = 1
                 break
     return found

@@ -338,10 +338,23 @@ class WatchedRate(Part):
     )
 
 
+class WatchedErrors(WatchedRate):
+    """The share of requests that fail."""
+
+    limit: float | None = Field(default=0.25, gt=0, lt=1, description="Hard safety limit; null for none")
+
+
+class WatchedGuards(WatchedRate):
+    """The share of requests to which a guard says no."""
+
+    tolerance: float = Field(default=0.02, ge=0, lt=1, description="So much worse than the champion may still advance")
+
+
 class WatchedLatency(WatchedRate):
     """The share of requests that take longer than a limit."""
 
     tolerance: float = Field(default=0.02, ge=0, lt=1, description="Share of requests; by default 5 % are over it")
+    limit: float | None = Field(default=0.5, gt=0, lt=1, description="Hard safety limit of the share; null for none")
     limit_ms: float | None = Field(
         default=None, gt=0, description="Default: the p95 that the champion had before, the same for both arms"
     )
@@ -385,9 +398,9 @@ class WatchedQuality(WatchedRate):
 class Watch(Part):
     """What is watched in every step; `null` leaves one out. What is watched and not measured never advances."""
 
-    errors: WatchedRate | None = WatchedRate(tolerance=0.01, limit=0.25)
-    latency: WatchedLatency | None = WatchedLatency(limit=0.5)
-    guards: WatchedRate | None = WatchedRate(tolerance=0.02)
+    errors: WatchedErrors | None = WatchedErrors()
+    latency: WatchedLatency | None = WatchedLatency()
+    guards: WatchedGuards | None = WatchedGuards()
     distribution: WatchedDistribution | None = WatchedDistribution()
     business: WatchedBusiness | None = None
     quality: WatchedQuality | None = WatchedQuality()

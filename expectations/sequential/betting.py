@@ -15,12 +15,15 @@ and Ramdas ("Estimating means of bounded random variables by betting", JRSS B 20
 in Robbins' mixture test (1970); all claims that are not yet refuted make a confidence sequence (Howard, Ramdas,
 McAuliffe and Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence sequences", 2021).
 
-Only sums are kept: log(1 + λ(y − m)) is concave in y, so it lies above its chord over [0, 1] by at least half its least
-curvature times y(1 − y). That is exact for zeros and ones, loses little for others, and a lower bound on winnings stays
-valid.
+Only sums are kept. f(y) = log(1 + λ(y − m)) lies above its chord over [0, 1] by at least κ·y(1 − y), where κ is the
+most that the tangent allows at that end of [0, 1] where f is bent least: f less all that is zero at both ends, concave
+up to one point, convex after it, and flat at that end, so never negative. Exact for zeros and ones, close for others,
+and a lower bound on winnings stays valid.
 """
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
 from scipy.special import logsumexp
 
 from expectations.sequential.ticks import CHALLENGER, Blocks, Numbers, Ticks
@@ -32,8 +35,9 @@ WEIGHTS = np.array([1, 2, 3, 4, 5, 5, 4, 2, 1]) / 27
 BOLDEST = 0.8
 # How fast the centre forgets, so that it follows a base rate that moves: about so many blocks.
 MEMORY = 50
-# How much of the money begins with the first block, and how many blocks the rest is mostly spread over.
-FIRST, HORIZON = 0.5, 100.0
+# How much of the money begins with the first block, how much of what waits with the first one of each later stage, and
+# how many blocks of a stage the rest is mostly spread over.
+FIRST, NEW_STAGE, HORIZON = 0.5, 0.2, 100.0
 
 
 def log_factors(blocks: Blocks, shift: Numbers | float, centre: Numbers | None = None) -> Numbers:
@@ -64,13 +68,17 @@ def running_centre(blocks: Blocks) -> Numbers:
     NaN for the first one, on which nothing is bet.
     """
     count, total = (part.sum(axis=-1) for part in (blocks.count, blocks.total))
-    keep, known, bad = 1 - 1 / MEMORY, np.full(count.shape[:-1], 1.0), np.full(count.shape[:-1], 0.5)
-    centre = np.empty_like(count)
-    for at in range(count.shape[-1]):
-        centre[..., at] = bad / known if at else np.nan
-        known, bad = keep * known + count[..., at], keep * bad + total[..., at]
+    centre = np.full(count.shape, np.nan)
+    centre[..., 1:] = _remembered(total, 0.5)[..., :-1] / _remembered(count, 1.0)[..., :-1]
     bounded: Numbers = np.clip(centre, 1e-9, 1 - 1e-9)
     return bounded
+
+
+def _remembered(values: Numbers, start: float) -> Numbers:
+    """Sums that forget: what is remembered after each block, along the last axis."""
+    keep = 1 - 1 / MEMORY
+    before = np.full((*values.shape[:-1], 1), keep * start)
+    return np.asarray(lfilter([1.0], [1.0, -keep], values, zi=before)[0])
 
 
 def _log_winnings(stake: Numbers, centre: Numbers, count: Numbers, total: Numbers, spread: Numbers) -> Numbers:
@@ -78,7 +86,8 @@ def _log_winnings(stake: Numbers, centre: Numbers, count: Numbers, total: Number
     at_zero, at_one = 1 - stake * centre, 1 + stake * (1 - centre)
     alive = (at_zero > 1e-9) & (at_one > 1e-9)
     low, high = np.where(alive, at_zero, 1), np.where(alive, at_one, 1)
-    bent = stake**2 / (2 * np.maximum(low, high) ** 2)
+    slope = high / low - 1
+    bent = np.where(stake > 0, np.log1p(slope) - slope / (1 + slope), slope - np.log1p(slope))
     won = (count - total) * np.log(low) + total * np.log(high) + spread * bent
     return np.where(alive, won, -np.inf)
 
@@ -88,22 +97,27 @@ def evidence(blocks: Blocks, shift: Numbers | float) -> Numbers:
     return mixed(np.cumsum(log_factors(blocks, shift), axis=-3))
 
 
+def evidence_now(blocks: Blocks, shift: Numbers | float) -> Numbers:
+    """The same after the last block alone, which is cheaper: (..., S)."""
+    return mixed(log_factors(blocks, shift).sum(axis=-3))
+
+
 def mixed(log_wealth: Numbers) -> Numbers:
     """All stakes' winnings together, each having begun with its part: (..., J) → (...)."""
     return np.asarray(logsumexp(log_wealth, axis=-1, b=WEIGHTS))
 
 
-def restarting_evidence(log_factor: Numbers) -> Numbers:
+def restarting_evidence(log_factor: Numbers, stage: NDArray[np.int64] | None = None) -> Numbers:
     """An e-process that begins anew with every block, to find a fault that comes late: (..., B, S, J) → (..., B, S).
 
     The money is divided before anything is seen: half bets from the first block on, the rest waits and a part of it
-    begins with each later block. A sum of e-processes whose weights sum to 1 is an e-process, so Ville's inequality
-    holds over the whole rollout with no correction for the restarts (compare Shin, Ramdas and Rinaldo, "E-detectors",
-    2024). Logarithms, after each block.
+    begins with each later block, more with the first one of a new stage. A sum of e-processes whose weights sum to 1 is
+    an e-process, so Ville's inequality holds over the whole rollout with no correction for the restarts (compare Shin,
+    Ramdas and Rinaldo, "E-detectors", 2024). Logarithms, after each block. `stage` (B,): of each block; default: one.
     """
     blocks = log_factor.shape[-3]
     wealth, found = np.zeros(log_factor[..., 0, :, :].shape), np.empty(log_factor.shape[:-1])
-    begins, waits = restart_money(blocks)
+    begins, waits = restart_money(np.zeros(blocks, dtype=np.int64) if stage is None else stage)
     for at in range(blocks):
         with np.errstate(over="ignore"):
             wealth = np.minimum((wealth + begins[at]) * np.exp(log_factor[..., at, :, :]), 1e250)
@@ -111,11 +125,21 @@ def restarting_evidence(log_factor: Numbers) -> Numbers:
     return found
 
 
-def restart_money(blocks: int) -> tuple[Numbers, Numbers]:
+def restart_money(stage: NDArray[np.int64]) -> tuple[Numbers, Numbers]:
     """What begins to bet with each block, and what still waits after it; both (B,), and 1 in all."""
-    left = (1 - FIRST) / (1 + np.log1p(np.arange(max(blocks, 1)) / HORIZON))
-    begins = np.concatenate([[FIRST], left[:-1] - left[1:]])[:blocks]
-    return begins, left[:blocks]
+    fresh = np.isin(np.arange(len(stage)), np.unique(stage, return_index=True)[1])
+    begins, waits, left, age = np.empty(len(stage)), np.empty(len(stage)), 1.0, 0
+    for at, is_fresh in enumerate(fresh):
+        age = 0 if is_fresh else age + 1
+        part = FIRST if at == 0 else NEW_STAGE if is_fresh else 1 - _unspent(age) / _unspent(age - 1)
+        begins[at] = left * part
+        left -= begins[at]
+        waits[at] = left
+    return begins, waits
+
+
+def _unspent(blocks: int) -> float:
+    return float(1 / (1 + np.log1p(blocks / HORIZON)))
 
 
 def limit_factors(ticks: Ticks, limit: float) -> Numbers:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from expectations.sequential.betting import evidence
+from expectations.sequential.betting import evidence_now
 from expectations.sequential.ticks import Blocks, Numbers
 
-_ROUNDS, _EACH = 4, 13
+_ROUNDS, _EACH = 7, 5
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _largest_refuted(blocks: Blocks, alpha: float) -> float:
     low, high = -1.0, 1.0
     for _ in range(_ROUNDS):
         shifts: Numbers = np.linspace(low, high, _EACH)
-        refuted = np.flatnonzero(evidence(blocks, shifts[1:-1])[-1] >= -math.log(alpha))
+        refuted = np.flatnonzero(evidence_now(blocks, shifts[1:-1]) >= -math.log(alpha))
         last = int(refuted[-1]) + 1 if len(refuted) else 0
         low, high = float(shifts[last]), float(shifts[last + 1])
     return low

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from expectations.sequential.answers import Answer, Kind
-from expectations.sequential.betting import evidence, limit_factors, log_factors, mixed, restarting_evidence
+from expectations.sequential.betting import evidence_now, limit_factors, log_factors, mixed, restarting_evidence
 from expectations.sequential.foresight import blocks_until
 from expectations.sequential.intervals import Point, difference_sequence, estimated_difference
 from expectations.sequential.stages import Stage
@@ -71,7 +71,7 @@ class Case:
         compared = float(np.mean(odds_against(blocks, self.item)[:, -1])) if blocks.count.shape[-2] else 1.0
         if self.item.limit is None or not len(self.strands[0]):
             return compared
-        over = restarting_evidence(limit_factors(self.strands[0], self.item.limit))[-1, 0]
+        over = restarting_evidence(limit_factors(self.strands[0], self.item.limit), self.strands[0].stage)[-1, 0]
         return (1 - ON_LIMIT) * compared + ON_LIMIT * math.exp(over)
 
     @property
@@ -89,7 +89,7 @@ class Case:
         """Is "worse by the bound or more" refuted in this step, for each strand?"""
         if self.bound >= 1:
             return True
-        found = [evidence(one.swapped(), -self.bound)[-1, 0] for one in self.blocks]
+        found = [evidence_now(one.swapped(), -self.bound)[0] for one in self.blocks]
         return bool(min(found) >= -math.log(self.alpha))
 
     @cached_property
@@ -158,13 +158,14 @@ def odds_against(blocks: Blocks, item: Watched) -> Numbers:
     It counts only while the evidence leans towards a difference that is rather bad than good: with a million requests
     any difference is sure, and a harmless one is no reason. To leave evidence out makes no false alarm likelier.
     """
-    found = restarting_evidence(log_factors(blocks, np.array([item.harmless, item.suspect])))
+    found = restarting_evidence(log_factors(blocks, np.array([item.harmless, item.suspect])), blocks.stage)
     return np.where(found[..., 1] >= 0, np.exp(found[..., 0]), 0.0)
 
 
 def _stacked(strands: Sequence[Ticks]) -> Blocks:
     closed = [close_blocks(one) for one in strands]
-    return Blocks(*(np.stack([getattr(one, name) for one in closed]) for name in ("count", "total", "spread")))
+    count, total, spread = (np.stack([getattr(one, name) for one in closed]) for name in ("count", "total", "spread"))
+    return Blocks(count, total, spread, closed[0].stage)
 
 
 def evidence_below(ticks: Ticks, limit: float) -> float:

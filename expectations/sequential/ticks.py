@@ -122,15 +122,19 @@ def _must_be_bounded(values: Numbers) -> Numbers:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Closed blocks. All (..., B, 2) float64: `count`, `total`, and `spread`, the sum of value × (1 − value)."""
+    """Closed blocks. (..., B, 2) float64: `count`, `total`, and `spread`, the sum of value × (1 − value).
+
+    `stage` (B,) of each; None for one stage.
+    """
 
     count: Numbers
     total: Numbers
     spread: Numbers
+    stage: NDArray[np.int64] | None = None
 
     def swapped(self) -> "Blocks":
         """The arms change places."""
-        return Blocks(self.count[..., ::-1], self.total[..., ::-1], self.spread[..., ::-1])
+        return Blocks(self.count[..., ::-1], self.total[..., ::-1], self.spread[..., ::-1], self.stage)
 
 
 def close_blocks(ticks: Ticks, fewest: int = FEWEST) -> Blocks:
@@ -146,17 +150,21 @@ def close_blocks(ticks: Ticks, fewest: int = FEWEST) -> Blocks:
         summed = np.zeros((closed, 2))
         np.add.at(summed, number[kept], part[kept])
         sums.append(summed)
-    return Blocks(sums[0], sums[1], np.clip(sums[2], 0, None))
+    stage = np.zeros(closed, dtype=np.int64)
+    stage[number[kept]] = ticks.stage[kept]
+    return Blocks(sums[0], sums[1], np.clip(sums[2], 0, None), stage)
 
 
 def _block_numbers(ticks: Ticks, fewest: int) -> tuple[NDArray[np.int64], int]:
     """Which block each tick belongs to, numbered in the order of closing, and how many there are."""
-    waiting: dict[int, list[int]] = {}
+    waiting: dict[int, tuple[list[int], float, float]] = {}
     number, closed = np.full(len(ticks), len(ticks), dtype=np.int64), 0
-    for at, stage in enumerate(ticks.stage.tolist()):
-        mine = waiting.setdefault(stage, [])
+    for at, (stage, (champion, challenger)) in enumerate(zip(ticks.stage.tolist(), ticks.count.tolist(), strict=True)):
+        mine, first, second = waiting.pop(stage, ([], 0.0, 0.0))
         mine.append(at)
-        if (ticks.count[mine].sum(axis=0) >= fewest).all():
-            number[waiting.pop(stage)] = closed
+        waiting[stage] = mine, first + champion, second + challenger
+        if min(waiting[stage][1:]) >= fewest:
+            del waiting[stage]
+            number[mine] = closed
             closed += 1
     return number, closed
