@@ -7,7 +7,7 @@ from textwrap import shorten
 
 import pandas as pd
 
-from expectations.errors import Away, CannotAsk
+from expectations.errors import CannotAsk
 from expectations.records import Evidence
 from infra import workshop
 from infra.candidates import open_skops, scan_pickle
@@ -63,8 +63,6 @@ def refused_early(subject: Subject) -> dict[str, str]:
         out = Path(name, "candidate.skops")
         try:
             _train(job, some, out)
-        except Away:
-            raise
         except CannotAsk as error:
             return {"told": shorten(f"cannot tell before training: on {SAMPLE} rows {error}", 160)}
         # Imports for the training, which comes next, while this one is converted.

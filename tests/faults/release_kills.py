@@ -59,7 +59,8 @@ def prefect(folder):
     quiet = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_UI_ENABLED": "false", "DO_NOT_TRACK": "1"}
     environment = {**os.environ, **quiet, "PREFECT_HOME": str(folder / "prefect")}
     command = [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quietly = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(command, env=environment, start_new_session=True, **quietly)
     url = f"http://127.0.0.1:{port}/api"
     try:
         for _ in range(1200):
@@ -70,8 +71,9 @@ def prefect(folder):
                 time.sleep(0.1)
         yield url
     finally:
-        server.terminate()
-        server.wait(timeout=30)
+        # Nothing of it is needed any more, and on a busy machine it takes more than half a minute to end by itself.
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 def command():
