@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from wire_server import car_request, serving
+from wire_server import car_request, serving, serving_here
 
 from expectations.errors import CannotAsk
 from infra.gateway.server import Tls, is_loopback, open_socket, refuse_exposed
@@ -35,7 +35,7 @@ def settled(gateway):
 
 
 def test_under_overload_it_sheds_and_stays_healthy():
-    with serving(seconds=1.5, limits={"waiting": 8}) as gateway, ThreadPoolExecutor(40) as many:
+    with serving_here(seconds=1.5, waiting=8) as gateway, ThreadPoolExecutor(40) as many:
         answers = [many.submit(ask, gateway.port) for _ in range(40)]
         began = time.monotonic()
         health = ask(gateway.port, "GET", "/v2/health/ready")
@@ -52,7 +52,7 @@ def test_under_overload_it_sheds_and_stays_healthy():
 
 
 def test_slow_callers_keep_nobody_out():
-    with serving(limits={"waiting": 4}) as gateway:
+    with serving_here(waiting=4) as gateway:
         slow = [http.client.HTTPConnection("127.0.0.1", gateway.port) for _ in range(20)]
         for one in slow:
             one.putrequest("POST", "/v2/models/cars/infer")
@@ -65,7 +65,7 @@ def test_slow_callers_keep_nobody_out():
 
 
 def test_bodies_on_their_way_have_a_bound_together():
-    with serving(limits={"buffered_bytes": 100_000}) as gateway:
+    with serving_here(buffered_bytes=100_000) as gateway:
         slow = [http.client.HTTPConnection("127.0.0.1", gateway.port) for _ in range(3)]
         for one in slow:
             one.putrequest("POST", "/v2/models/cars/infer")
@@ -105,7 +105,7 @@ def tls(tmp_path_factory):
 
 
 def test_over_tls_it_is_the_same_gateway(tls):
-    with serving(tls=list(map(str, tls)), limits={"header_seconds": 0.5}) as gateway:
+    with serving_here(tls=Tls(*tls), header_seconds=1.0) as gateway:
         trusting = ssl.create_default_context(cafile=tls[0])
         wire = http.client.HTTPSConnection("127.0.0.1", gateway.port, context=trusting)
         wire.request("POST", "/v2/models/cars/infer", CARS)
@@ -119,7 +119,7 @@ def test_over_tls_it_is_the_same_gateway(tls):
 
 def test_a_handshake_that_does_not_end_is_ended(tls):
     with (
-        serving(tls=list(map(str, tls)), limits={"header_seconds": 0.5}) as gateway,
+        serving_here(tls=Tls(*tls), header_seconds=1.0) as gateway,
         socket.create_connection(("127.0.0.1", gateway.port), timeout=5) as wire,
     ):
         assert wire.recv(100) == b""
