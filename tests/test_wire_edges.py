@@ -12,10 +12,10 @@ import pytest
 from wire_server import car_request, serving
 
 TIGHT = {
-    "header_seconds": 0.5,
-    "body_seconds": 0.7,
-    "write_seconds": 0.5,
-    "idle_seconds": 1,
+    "header_seconds": 1.0,
+    "body_seconds": 1.2,
+    "write_seconds": 1.0,
+    "idle_seconds": 5,
     "header_bytes": 4096,
     "body_bytes": 300_000,
     "decompressed_bytes": 600_000,
@@ -104,7 +104,7 @@ def test_headers_that_do_not_end_are_ended(gateway, sent):
     answer = said(gateway, sent)
     assert status(answer) == 408
     assert b"too long to arrive" in answer
-    assert 0.4 < time.monotonic() - began < 2
+    assert 0.9 < time.monotonic() - began < 6
 
 
 def test_headers_that_trickle_are_ended_too(gateway):
@@ -112,15 +112,15 @@ def test_headers_that_trickle_are_ended_too(gateway):
         began = time.monotonic()
         wire.sendall(b"GET /v2 HTTP/1.1\r\nhost: ")
         with pytest.raises(ConnectionError):
-            send_again(wire, b"a", 100, 0.05)
-        assert time.monotonic() - began < 2
+            send_again(wire, b"a", 200, 0.05)
+        assert time.monotonic() - began < 6
 
 
 def test_a_body_that_does_not_end_is_ended(gateway):
     began = time.monotonic()
     answer = said(gateway, INFER + b"content-length: 100\r\n\r\n", b"{", pause=0.1)
     assert status(answer) == 408
-    assert 0.4 < time.monotonic() - began < 2.5
+    assert 1.0 < time.monotonic() - began < 6
 
 
 def test_a_second_request_on_the_same_connection_has_its_own_time(gateway):
@@ -128,7 +128,7 @@ def test_a_second_request_on_the_same_connection_has_its_own_time(gateway):
         for _ in range(3):
             wire.sendall(b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n")
             assert status(answer_of(wire)) == 200
-            time.sleep(0.4)
+            time.sleep(0.5)
         wire.sendall(b"GET /v2/health/live HTTP/1.1\r\nho")
         assert status(everything(wire)) == 408
 

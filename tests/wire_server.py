@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,11 @@ from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from wire_desk import SmallDesk
 
+from infra.gateway.app import App
+from infra.gateway.limits import Limits
+from infra.gateway.server import make_server, open_socket
 from infra.runtime import Scorer
 
 DESK = Path(__file__).parent / "wire_desk.py"
@@ -57,6 +62,21 @@ def serving(**options):
             process.terminate()
             _, errors = process.communicate(timeout=20)
     assert "Traceback" not in errors, errors
+
+
+@contextlib.contextmanager
+def serving_here(seconds=0.0, tls=None, **limits):
+    """The same in a thread of this process, which starts at once. Its `.port`."""
+    server = make_server(App(SmallDesk(scorers(), seconds), Limits(**limits)), tls)
+    listener = open_socket("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    port = listener.getsockname()[1]
+    thread.start()
+    try:
+        yield SimpleNamespace(port=port)
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def call(app, method, path, body=b"", headers=(), chunks=None):

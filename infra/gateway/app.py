@@ -29,6 +29,15 @@ class App:
     def __init__(self, desk: Desk, limits: Limits | None = None, tokens: Tokens | None = None) -> None:
         self.limits, self._tokens, self._routes = limits or Limits(), tokens, Routes()
         self.actions = Actions(desk, self.limits, tokens is not None)
+        # Requests that were admitted and have no answer yet.
+        self.waiting = 0
+
+    async def admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request that was counted when it was admitted."""
+        try:
+            await self(scope, receive, send)
+        finally:
+            self.waiting -= 1
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, answered whatever it is."""

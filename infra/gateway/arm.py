@@ -57,8 +57,14 @@ def as_input(column: str, values: npt.NDArray[Any], kind: str, rows: int) -> npt
         return values.reshape(rows, 1)
     if values.dtype == object:
         raise Turned(400, f"{column}: expected numbers, found texts.")
-    if kind == "int64" and values.dtype.kind == "f" and not (values == np.trunc(values)).all():
-        raise Turned(400, f"{column}: expected whole numbers, found fractions or missing ones.")
+    if kind == "int64" and values.dtype.kind in "fu" and not whole(values):
+        raise Turned(400, f"{column}: expected whole numbers below 2^63, found fractions, larger or missing ones.")
     # What a float32 cannot hold becomes infinite, and the guards say so.
     with np.errstate(over="ignore"):
         return values.reshape(rows, 1).astype(NUMBERS[kind], copy=False)
+
+
+def whole(values: npt.NDArray[Any]) -> bool:
+    """Whether int64 holds each value as it is: a cast would make other numbers of the rest, and say nothing."""
+    limit = float(1 << 63)
+    return bool(((values == np.trunc(values)) & (values >= -limit) & (values < limit)).all())

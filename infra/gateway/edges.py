@@ -11,7 +11,7 @@ from infra.gateway.app import App
 from infra.gateway.contract import Turned
 from infra.gateway.replies import Header, Reply, refusal
 
-HEALTH = b"/v2/health/"
+HEALTH = "/v2/health/"
 _offer = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 
@@ -126,9 +126,6 @@ class Edges(HttpToolsProtocol):
             return _not_http
         if self.arrived > self.limits.header_bytes and self._header_bytes() > self.limits.header_bytes:
             return _long_headers
-        # Bodies that are still on their way do not count: slow callers keep nobody out.
-        if len(self.tasks) - self.bodies.receiving >= self.limits.waiting and not self.url.startswith(HEALTH):
-            return _waiting
         return self.served
 
     def _header_bytes(self) -> int:
@@ -159,7 +156,15 @@ class Edges(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # Of requests that were sent without waiting, uvicorn would tell only the last that the caller is gone.
         self.running = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, self._admitted(cycle) if app is self.served else app)
+
+    def _admitted(self, cycle: RequestResponseCycle) -> Callable[..., Awaitable[None]]:
+        served = self.served
+        # Bodies that are still on their way do not count: slow callers keep nobody out.
+        if served.waiting - self.bodies.receiving < self.limits.waiting:
+            served.waiting += 1
+            return served.admitted
+        return served if cycle.scope["path"].startswith(HEALTH) else _waiting
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to what is not HTTP, in the words of this gateway."""

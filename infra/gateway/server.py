@@ -1,6 +1,7 @@
 """One process of the gateway: uvicorn on a socket of its own or an inherited one."""
 
 import asyncio
+import gc
 import ipaddress
 import socket
 import ssl
@@ -79,6 +80,9 @@ class Server(uvicorn.Server):
         self.servers = [
             await loop.create_server(made, sock=one, ssl=config.ssl, backlog=BACKLOG, **times) for one in sockets or []
         ]
+        # Nothing that was loaded until here is garbage: to look through it again would stop requests for long.
+        gc.collect()
+        gc.freeze()
         self.started = True
 
 
