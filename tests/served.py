@@ -104,7 +104,7 @@ class Written:
     def append(self, kind, **body):
         return self.ledger.decide_and_append(lambda _: (kind, self.model, body))
 
-    def approved(self, name, graph, serving=None, spec=None, record=GOOD):
+    def approved(self, name, graph, serving=None, record=GOOD, spec=None):
         """A release that was judged against what serves now, and approved; `record` is golden."""
         golden = golden_records(Scorer(graph), pd.DataFrame([record] * 10))
         package, blobs = keep_package(self.store, graph, golden)
@@ -119,7 +119,7 @@ class Written:
         self.append("decided", release=name, person="vera", decision="approve", dossier_digest=document)
         return package
 
-    def promoted(self, name, graph, serving=None, spec=None, record=GOOD):
+    def promoted(self, name, graph, serving=None, record=GOOD, spec=None):
         """A release that serves now."""
         package = self.approved(name, graph, serving, record)
         self.append("promoted", release=name, without_rollout="a test")

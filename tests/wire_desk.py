@@ -76,7 +76,16 @@ def about_of(name, scorer):
     )
     reasons = signature.get("reasons", {"bits": (), "flags": ()})
     classes = tuple(signature["classes"])
-    return About(name, RELEASE, (RELEASE,), inputs, outputs, classes, tuple(reasons["bits"]), tuple(reasons["flags"]))
+    return About(
+        name,
+        RELEASE,
+        (RELEASE,),
+        inputs,
+        outputs,
+        classes,
+        reasons=tuple(reasons["bits"]),
+        flags=tuple(reasons["flags"]),
+    )
 
 
 assert DATATYPES
