@@ -5,11 +5,15 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo test lint types floors unit lock clean faults bench-canary bench-conversion bench-gateway bench-ledger \
+.PHONY: demo demo-rollout test lint types floors unit lock clean faults bench-canary bench-conversion bench-gateway bench-ledger \
 	bench-prediction-log bench-release bench-scoring bench-snapshot
 
 demo: .venv/ready
 	$(BIN)/python examples/demo.py
+
+# A good challenger and a bad one, under traffic; five minutes.
+demo-rollout: .venv/ready
+	$(BIN)/python examples/demo_rollout.py
 
 test: .venv/ready lint types floors unit
 
@@ -83,4 +87,4 @@ lock:
 		--python-version 3.11 tests/kserve/requirements.in --output-file tests/kserve/requirements.lock
 
 clean:
-	rm -rf .venv build demo tests/node/node_modules tests/kserve/.venv
+	rm -rf .venv build demo demo-rollout tests/node/node_modules tests/kserve/.venv

@@ -1,74 +1,97 @@
-"""`make demo`: three releases of a house-price model, as a team would type them, and how each ended."""
+"""`make demo`: three releases of a house-price model, as a team would type them, a gateway, and how each ended."""
 
 import json
-import os
-import shutil
-import subprocess
 import sys
 import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-HERE = Path(__file__).resolve().parent
-DEMO = HERE.parent / "demo"
-STORE = DEMO / "store"
-SEATRIAL = Path(sys.executable).with_name("seatrial")
-STORY = [
-    ("release", "The first model, a linear one: nothing serves yet, so it is held against guessing."),
-    ("challenger", "A challenger, gradient boosting: it must not be worse than what serves."),
-    ("flawed", "A challenger with a planted flaw: its training prices were sorted on their way."),
-]
+import pandas as pd
+from commands import ROOT, fresh, gateway, seatrial
+from traffic import Traffic
+
+STORE = ("--store", "demo/store")
+FIRST = "The first model, a linear one: nothing serves yet, so it is held against guessing."
+SECOND = "A challenger, gradient boosting: it must not be worse than what serves."
+THIRD = "A challenger with a planted flaw: its training prices were sorted on their way."
+RATE, BAD = 100, ("failed", "inconclusive", "errored")
 
 
 def main() -> int:
-    # A home, a Prefect database and a store of its own: nothing of the demo is left elsewhere.
-    shutil.rmtree(DEMO, ignore_errors=True)
-    DEMO.mkdir()
-    os.environ |= {
-        "SEATRIAL_HOME": str(DEMO / "home"),
-        "PREFECT_HOME": str(DEMO / "prefect"),
-        "PREFECT_PROFILE": "ephemeral",
-    }
-    os.environ.pop("PREFECT_API_URL", None)
-    began, ends = time.monotonic(), []
-    for spec, words in STORY:
-        print(f"\n── {words}", flush=True)
-        code, told = seatrial("release", f"examples/ames/{spec}.yaml", "--store", "demo/store")
-        if code == 2:
-            return code
-        if told["status"] == "waiting":
-            seatrial(
-                "approve", "ames-price", "--store", "demo/store", "--as", "vera@example.com", "--comment", "read it all"
-            )
-        ends.append((words.split(":")[0], told))
-    print("\n── What the ledger says now", flush=True)
-    _, now = seatrial("status", "ames-price", "--store", "demo/store")
-    verified, _ = seatrial("verify", "--store", "demo/store")
-    summary(ends, now, time.monotonic() - began)
-    expected = [told["status"] for _, told in ends] == ["waiting", "waiting", "stopped"]
-    return 0 if expected and verified == 0 and now["champion"] == ends[1][1]["release"] else 1
+    fresh(ROOT / "demo")
+    began = time.monotonic()
+    if (first := release("release", FIRST)) is None:
+        return 2
+    print("\n── A gateway on this machine, and callers")
+    houses = pd.read_parquet(Path(__file__).parent / "ames" / "houses.parquet")
+    with gateway("demo/store", "ames-price") as url:
+        ask(url, houses)
+        if (second := release("challenger", SECOND)) is None:
+            return 2
+        with Traffic(url, "ames-price", houses, "Sale_Price", RATE) as callers, ThreadPoolExecutor(1) as beside:
+            print("\n── Its rollout: shadow, 5 %, 25 %, 50 %, 100 % of the traffic; meanwhile")
+            rolling = beside.submit(seatrial, "rollout", "ames-price", *STORE, "--every", "1", quiet=True)
+            third = release("flawed", THIRD)
+            rolled = rolling.result()[1]
+    _, now = seatrial("status", "ames-price", *STORE)
+    verified, _ = seatrial("verify", *STORE)
+    if third is None:
+        return 2
+    timeline(rolled, callers)
+    summary([(FIRST, first), (SECOND, second), (THIRD, third)], now, time.monotonic() - began)
+    expected = [told["status"] for told in (first, second, third)] == ["waiting", "waiting", "stopped"]
+    served = now["champion"] == second["release"] and not callers.counted["failed"]
+    return 0 if expected and served and verified == 0 else 1
 
 
-def seatrial(*arguments: str) -> tuple[int, dict]:
-    """Runs one command as a user would, shows it, and returns its exit code and its answer."""
-    print(f"$ seatrial {' '.join(arguments)}", flush=True)
-    done = subprocess.run(
-        [SEATRIAL, *arguments, "--json"], stdout=subprocess.PIPE, text=True, cwd=HERE.parent, check=False
+def release(spec: str, words: str) -> dict[str, Any] | None:
+    """Releases and, where it waits for somebody, approves. None where the question could not be asked."""
+    print(f"\n── {words}", flush=True)
+    code, told = seatrial("release", f"examples/ames/{spec}.yaml", *STORE)
+    if code == 2:
+        return None
+    if told["status"] == "waiting":
+        seatrial("approve", "ames-price", *STORE, "--as", "vera@example.com", "--comment", "read it all")
+    return told
+
+
+def ask(url: str, houses: pd.DataFrame) -> None:
+    """One house, and the same ten times as heavy in its kind: what comes back in words."""
+    known = json.loads(houses.head(1).drop(columns="Sale_Price").to_json(orient="records"))[0]
+    strange = {**known, "Gr_Liv_Area": 50_000, "Neighborhood": "Atlantis"}
+    body = json.dumps({"records": [known, strange]}).encode()
+    path = f"{url}/v2/models/ames-price/records"
+    request = urllib.request.Request(path, body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        for words, one in zip(("a house", "an odd one"), json.load(answer)["answers"], strict=True):
+            trust = "trusted" if one["trusted"] else f"not trusted: {', '.join(one['reasons'])}"
+            low, high = one["interval"]
+            print(f"  {words:<11} {one['prediction']:>9,.0f} dollars, {low:,.0f} to {high:,.0f}; {trust}", flush=True)
+
+
+def timeline(rolled: dict[str, Any], callers: Traffic) -> None:
+    """What happened in the rollout, and to those who asked meanwhile."""
+    print("\n── The rollout")
+    for line in rolled.get("timeline", []):
+        print(f"  {line['time'][11:19]}  {line['why'][:110]}")
+    counted = callers.counted
+    print(
+        f"  {rolled.get('status')}. Champion answered {counted['champion']:,}, challenger {counted['challenger']:,}; "
+        f"without an answer: {counted['failed']}. Page: {rolled.get('page')}"
     )
-    told = json.loads(done.stdout or "{}")
-    for line in (told.get("outcome"), told.get("status")):
-        if line:
-            print(f"  → {line}", flush=True)
-    return done.returncode, told
 
 
-def summary(ends: list[tuple[str, dict]], now: dict, seconds: float) -> None:
+def summary(ends: list[tuple[str, dict[str, Any]]], now: dict[str, Any], seconds: float) -> None:
     """What a person wants to know at the end."""
     status = {item["id"]: item["status"] for item in now["releases"]}
     print("\n" + "═" * 100)
     for words, told in ends:
-        print(f"{words:<34} {told['release']}   verdict: {told['outcome']}, now: {status[told['release']]}")
-        reasons = [f for f in told["findings"] if f["outcome"] in ("failed", "inconclusive", "errored")]
-        for finding in reasons[:5]:
+        print(
+            f"{words.split(':')[0]:<34} {told['release']}   verdict: {told['outcome']}, now: {status[told['release']]}"
+        )
+        for finding in [f for f in told["findings"] if f["outcome"] in BAD][:5]:
             print(f"    ✗ {finding['step']}: {finding['expected']} — found {finding['found']}")
     print(
         f"\nServing: {now['champion']}. Everything signed and in its place. {seconds:.0f} s.\nDossiers, for a browser:"
