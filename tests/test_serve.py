@@ -180,6 +180,15 @@ def test_what_cannot_be_served_is_told_at_once(seatrial, options, words):
     assert words in done.err
 
 
+def test_a_gateway_whose_workers_never_come_up_ends_and_says_why(tmp_path, seatrial):
+    # The account's home, where it would keep its copies, is a file.
+    (tmp_path / "home").write_text("")
+    done = seatrial("serve", "--port", 0, "--processes", 2, "--store", tmp_path / "store")
+    assert done.code == 2
+    assert "File exists" in done.out
+    assert "its workers ended each time" in done.err
+
+
 def test_a_port_that_is_taken_is_told(seatrial):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

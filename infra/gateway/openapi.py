@@ -23,6 +23,7 @@ REFUSALS = {
     "408": "The request took too long to arrive.",
     "413": "Too many bytes or rows.",
     "415": "Another Content-Type or Content-Encoding is expected.",
+    "429": "The caller asked for too many records. Retry-After says when to try again.",
     "503": "Too much at once. Retry-After says when to try again.",
 }
 UNKNOWN = {"404": "There is no such model, or no such version of it, here."}
@@ -55,6 +56,7 @@ def _server_paths(guarded: bool) -> Schema:
     metrics["get"]["responses"]["200"]["content"] = {"application/openmetrics-text": {"schema": {"type": "string"}}}
     return {
         "/v2": _read("Name, version and extensions", {"type": "object"}, {}, guarded),
+        "/v2/health": _read("What is served, and what is wrong", {"type": "object"}, {}, guarded),
         "/v2/health/live": _read("Whether this process answers", live, {}, False),
         "/v2/health/ready": health,
         "/v2/models": _read("The models that are served here", names, {}, guarded),
@@ -103,7 +105,7 @@ def _operation(summary: str, schema: Schema, refusals: Mapping[str, str], guarde
 
 
 def _inference(about: About, limits: Limits) -> Schema:
-    names = sorted({name for item in about.inputs for name in (item.name, item.column) if name})
+    names = sorted({name for item in (*about.inputs, *about.also) for name in (item.name, item.column) if name})
     values = {"type": "array", "maxItems": limits.rows, "description": "flat, or one array for each row"}
     sent: dict[str, Schema] = {
         "name": {"type": "string", "enum": names},

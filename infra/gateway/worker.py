@@ -81,7 +81,7 @@ def main() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         _serve(plan, ending)
-    except CannotAsk as error:
+    except (CannotAsk, OSError) as error:
         say("error", str(error))
         os._exit(2)
     # Threads that hang in a release hold nobody up.
