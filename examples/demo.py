@@ -1,9 +1,9 @@
 """`make demo`: three releases of a house-price model, as a team would type them, a gateway, and how each ended."""
 
+import http.client
 import json
 import sys
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -58,17 +58,17 @@ def release(spec: str, words: str) -> dict[str, Any] | None:
 
 
 def ask(url: str, houses: pd.DataFrame) -> None:
-    """One house, and the same ten times as heavy in its kind: what comes back in words."""
+    """One house, and one that cannot be: what comes back."""
     known = json.loads(houses.head(1).drop(columns="Sale_Price").to_json(orient="records"))[0]
     strange = {**known, "Gr_Liv_Area": 50_000, "Neighborhood": "Atlantis"}
     body = json.dumps({"records": [known, strange]}).encode()
-    path = f"{url}/v2/models/ames-price/records"
-    request = urllib.request.Request(path, body, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        for words, one in zip(("a house", "an odd one"), json.load(answer)["answers"], strict=True):
-            trust = "trusted" if one["trusted"] else f"not trusted: {', '.join(one['reasons'])}"
-            low, high = one["interval"]
-            print(f"  {words:<11} {one['prediction']:>9,.0f} dollars, {low:,.0f} to {high:,.0f}; {trust}", flush=True)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    connection.request("POST", "/v2/models/ames-price/records", body, {"content-type": "application/json"})
+    answers = json.load(connection.getresponse())["answers"]
+    for words, one in zip(("a house", "an odd one"), answers, strict=True):
+        trust = "trusted" if one["trusted"] else f"not trusted: {', '.join(one['reasons'])}"
+        low, high = one["interval"]
+        print(f"  {words:<11} {one['prediction']:>9,.0f} dollars, {low:,.0f} to {high:,.0f}; {trust}", flush=True)
 
 
 def timeline(rolled: dict[str, Any], callers: Traffic) -> None:
@@ -88,9 +88,8 @@ def summary(ends: list[tuple[str, dict[str, Any]]], now: dict[str, Any], seconds
     status = {item["id"]: item["status"] for item in now["releases"]}
     print("\n" + "═" * 100)
     for words, told in ends:
-        print(
-            f"{words.split(':')[0]:<34} {told['release']}   verdict: {told['outcome']}, now: {status[told['release']]}"
-        )
+        ended = f"verdict: {told['outcome']}, now: {status[told['release']]}"
+        print(f"{words.split(':')[0]:<34} {told['release']}   {ended}")
         for finding in [f for f in told["findings"] if f["outcome"] in BAD][:5]:
             print(f"    ✗ {finding['step']}: {finding['expected']} — found {finding['found']}")
     print(
