@@ -1,9 +1,12 @@
 """Before a release: can its live lookups be asked as production will, with how much privilege, and do they agree?"""
 
+import uuid
 from datetime import datetime
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from live_sources import QUERY, SECRET, Sqlite, live_of, postgresql_port, redis_port, secret, source_of
 
 from expectations.errors import Away
@@ -121,3 +124,26 @@ def test_a_frozen_table_that_is_none_is_told_beside(tmp_path):
     made = Sqlite(tmp_path)
     rows, _ = checks(tmp_path, made, table="town,wage\na,1\n")
     assert rows["agreement"]["outcome"] == "errored"
+
+
+numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
+keys = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(keys, st.tuples(numbers, numbers), min_size=1, max_size=20))
+def test_whatever_a_table_holds_frozen_and_live_agree_on_every_key(tmp_path, table):
+    folder = tmp_path / uuid.uuid4().hex
+    folder.mkdir()
+    made = Sqlite(folder)
+    # SQLite tells no types: of a column without any number nothing says that it is one of numbers.
+    for town, values in {**table, "there is one": (0.5, 0.5)}.items():
+        made.put(town, *values)
+    lookup = {"source": "towns", "key": "town", "columns": ["income", "schools"], "live": live_of(made).model_dump()}
+    pd.DataFrame({"town": ["a"], "y": [1.0]}).to_csv(folder / "rows.csv", index=False)
+    frozen = {"url": made.url, "query": "select town, income, schools from towns"}
+    sources = {"rows": {"path": "rows.csv"}, "towns": frozen}
+    data = Data.model_validate({"target": "y", "sources": sources, "lookups": [lookup]})
+    records = measure_access(data, folder, datetime(2026, 1, 1), table_reader()).records
+    [agreement] = records[records["check"] == "agreement"].to_dict("records")
+    assert agreement["found"] == f"the same for {len({*table, 'there is one'})} key(s)"

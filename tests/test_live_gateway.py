@@ -11,7 +11,6 @@ from live_packages import graph_of, package_of, table_of
 from live_sources import live_of, postgresql_port, redis_port, secret, source_of
 from served import Written
 
-from expectations.records import digest_of
 from expectations.spec import ReleaseSpec
 from infra.gateway.loading import Copies, Named, load
 from infra.gateway.post import Seat
@@ -43,7 +42,7 @@ def serving(source, tmp_path, monkeypatch):
     table = table_of(tuple(TOWNS), cells, live=live_of(source))
     written = Written(tmp_path)
     package = written.promoted("one", graph_of(table))
-    document = digest_of({"spec": {"model": {"name": "cars"}, "serving": {}}})
+    document = written.ledger.state().releases["one"].document_digest
     return load(Copies(written.store), Named("one", package, document)), table
 
 
