@@ -104,6 +104,14 @@ def test_an_early_step_asks_what_the_next_one_exposes():
     assert asked(ticks, replace(to_a_quarter, next_share=1.0)).kind is Kind.CANNOT_TELL
 
 
+def test_a_first_step_within_the_tolerance_needs_traffic_and_no_proof():
+    shadow = replace(HALF, share=0.0, next_share=0.01)
+    answer = asked(traffic(0.05, 0.05, ticks=3), shadow)
+    assert (answer.kind, "too small to do harm" in answer.words) == (Kind.ADVANCE, True)
+    assert asked(no_ticks(), shadow).kind is Kind.CANNOT_TELL
+    assert asked(traffic(0.05, 0.4, ticks=60), shadow).kind is Kind.ROLL_BACK
+
+
 def test_each_step_must_show_it_anew():
     before = traffic(0.05, 0.05, ticks=2000, stage=0)
     assert asked(before, replace(HALF, number=0)).kind is Kind.ADVANCE

@@ -134,6 +134,8 @@ class Case:
 
     @property
     def _may(self) -> str:
+        if self.bound >= 1:
+            return "the next step is too small to do harm beyond the tolerance"
         return f"less than {_points(self.bound)} points may be"
 
     def _served(self) -> str:

@@ -75,7 +75,10 @@ def wrong_labels(actual: Sequence[object], predicted: Sequence[object]) -> Numbe
 
 
 def cut_points(champion: ArrayLike, parts: int = 10) -> Numbers:
-    """The champion's deciles from before the step, each once: where both arms' predictions are compared."""
+    """The champion's deciles from before the rollout, each once: where both arms' predictions are compared.
+
+    One strand of ticks for each, as `judge_rollout` takes them; so they stay the same while it lasts.
+    """
     inner = np.arange(1, parts) / parts
     return np.unique(np.quantile(np.asarray(champion, dtype=np.float64), inner, method="inverted_cdf"))
 
