@@ -138,7 +138,8 @@ def _records(about: About, limits: Limits) -> Schema:
         item.column or item.name: TEXT_OR_NONE if item.datatype == TEXT else _number(item.datatype)
         for item in about.inputs
     }
-    record = {"type": "object", "properties": kinds, "required": list(kinds), "additionalProperties": False}
+    also = {item.name: TEXT_OR_NONE for item in about.also}
+    record = {"type": "object", "properties": kinds | also, "required": list(kinds), "additionalProperties": False}
     records = {"type": "array", "minItems": 1, "maxItems": limits.rows, "items": record}
     asked = {"records": records, "id": ID, "key": {"anyOf": [KEY, {"type": ["integer", "null"]}]}}
     return {**_object(asked, ["records"]), "additionalProperties": False}
