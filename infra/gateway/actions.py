@@ -1,5 +1,6 @@
 """What is done for each route: read, ask the desk, write."""
 
+import asyncio
 import secrets
 from contextlib import suppress
 from typing import NamedTuple, Protocol
