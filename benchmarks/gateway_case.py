@@ -21,7 +21,7 @@ from infra.packages import golden_records, keep_package
 from infra.runtime import Scorer
 from tasks.convert import convert
 from tasks.guards.build import Rows, build_guards
-from tasks.guards.graph import Core
+from tasks.guards.core import Core
 
 AMES = Path(__file__).parents[1] / "examples" / "ames"
 MODEL, TARGET, TOLERANCE = "ames", "Sale_Price", 1e-5

@@ -13,9 +13,9 @@ import pandas as pd
 
 from infra.runtime import label_text
 from tasks.guards.conformal import learn_spread
-from tasks.guards.graph import SLACK
-from tasks.guards.oddity import fit_oddity
-from tasks.guards.plan import KINDS, Flags, Floats
+from tasks.guards.judged import SLACK
+from tasks.guards.oddity import learn_oddity
+from tasks.guards.plan import KINDS, Flags, Floats, Oddity
 
 Answer = dict[str, npt.NDArray[Any]]
 
@@ -29,7 +29,7 @@ class HandGuards:
     low: Floats
     high: Floats
     typical: Floats
-    odd: tuple[Floats, Floats, Any]
+    odd: Oddity
     spread: Any | None
     told: dict[str, Any]
 
@@ -37,20 +37,20 @@ class HandGuards:
         """What the package answers, by the same names."""
         values = frame[self.columns].to_numpy(dtype=np.float64)
         missing = np.isnan(values)
-        full = np.where(missing, self.typical, values)
+        full = np.where(np.isfinite(values), values, self.typical)
         inside = np.clip(full, self.low, self.high)
-        safe = pd.DataFrame(np.where(np.isinf(full), inside, full), columns=self.columns)
+        outside = (values < self.low) | (values > self.high)
+        safe = pd.DataFrame(full, columns=self.columns)
         score = self._oddity(inside)
         said = self._labels(safe) if hasattr(self.pipeline, "classes_") else self._interval(safe, inside)
         no_limit = self.told["odd_above"] is None
         odd = np.zeros(len(score), dtype=bool) if no_limit else score > self.told["odd_above"] + SLACK
-        found = [missing, inside != full, odd[:, None], said.pop("strange"), said.pop("unsure")]
+        found = [missing, outside, odd[:, None], said.pop("strange"), said.pop("unsure")]
         return {**said, "anomaly_score": score[:, None], **_reasons(found)}
 
     def _oddity(self, z: Floats) -> Floats:
-        center, weights, model = self.odd
-        given = np.hstack([z, np.abs((z - center) @ weights)])
-        return np.asarray(model.decision_function(given))
+        odd = self.odd
+        return np.asarray(np.abs(z @ odd.weights + odd.shift) @ odd.slopes + odd.constant)
 
     def _interval(self, safe: pd.DataFrame, inside: Floats) -> Answer:
         said = self.pipeline.predict(safe)
@@ -86,7 +86,9 @@ def guard_by_hand(pipeline: Any, train: pd.DataFrame, target: Floats, told: dict
     if told["conformal"] == "normalised residual":
         said = pipeline.predict(train)
         spread = learn_spread(np.column_stack([z, said]), target - said)
-    return HandGuards(pipeline, list(train.columns), low, high, typical, fit_oddity(z), spread, told)
+    odd = learn_oddity(z)
+    assert odd is not None
+    return HandGuards(pipeline, list(train.columns), low, high, typical, odd, spread, told)
 
 
 def _reasons(found: list[Flags]) -> Answer:

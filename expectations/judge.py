@@ -10,7 +10,7 @@ import pandas as pd
 from expectations.hiding import names_hidden
 from expectations.records import Evidence
 from expectations.spec import Expectation
-from expectations.suites import DROP, METRIC
+from expectations.suites import DROP, METRIC, in_words
 from expectations.together import stacked
 from expectations.verdicts import Finding, Outcome
 
@@ -250,7 +250,7 @@ def _found(result: dict[str, Any], row: "pd.Series[Any] | None") -> str:
         return str(result["error"])
     if row is not None:
         interval = f" [{_number(row['lower'])}, {_number(row['upper'])}]" if math.isfinite(row["lower"]) else ""
-        return f"{_number(row['value'])}{interval} on {row['n']:,.0f} records"
+        return f"{_number(row['value'])}{interval} on {row['n']:,.0f} records{in_words(str(row.name), row['value'])}"
     details = result.get("result") or {}
     if "unexpected_percent" in details:
         examples = details.get("partial_unexpected_list")

@@ -13,6 +13,10 @@ SLOW_MS = 200.0
 FAST_SHARE = 0.95
 # How fast a package should be, by its estimator. Ten batches do not tell 0.9 from 1; nearest neighbours come to 0.4.
 SPEEDUPS = {"single": 1.0, "batch": 0.8}
+# What guards may cost, in times of the bare graph. The smallest model comes to 2.5, and most are slower than that.
+GUARD_COST = {"1": 3.0, "1000": 3.0}
+# From this tier on, guards that make the answers worse stop a release; below, the team may choose.
+GUARDS_MUST_HELP = 3
 DUPLICATE_SHARE = 0.05
 # How far a column may be from the reference data's: the share of its values, or of nulls more; a distance for drift.
 NULL_GROWTH = 0.1
@@ -26,6 +30,13 @@ def metric(
     bounds = {"min_value": low, "max_value": high}
     kwargs = {"metric": name, **{key: value for key, value in bounds.items() if value is not None}}
     return Expectation(type=METRIC, kwargs=kwargs, severity=severity)
+
+
+def in_words(name: str, value: float) -> str:
+    """What a figure means, where the number alone is easily passed over."""
+    if name.startswith("speedup_") and 0 < value < 1:
+        return f": slower than the estimator, which answers in {value:.0%} of the package's time"
+    return ""
 
 
 def data_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
@@ -86,8 +97,11 @@ def quality_suite(spec: ReleaseSpec, _metrics: list[str]) -> list[Expectation]:
 
 
 def guards_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
-    """Enough rows set the limits, no guard surely exceeds its budget, and coverage surely falls short nowhere."""
-    fixed = [metric("calibration_rows", low=1)]
+    """Enough rows set the limits, no guard surely exceeds its budget, coverage surely falls short nowhere, what is left
+    after all rejections is not surely worse than the whole, and the guards do not cost several times the model."""
+    severity: Severity = "critical" if spec.risk.tier >= GUARDS_MUST_HELP else "warning"
+    fixed = [metric("calibration_rows", low=1), metric("worse_with_rejections", high=0, severity=severity)]
+    fixed += [metric(f"guarded_over_bare_{n}", high=high, severity="warning") for n, high in GUARD_COST.items()]
     fixed += [metric(f"over_budget:{name}", high=0) for name in type(spec.guards.budgets).model_fields]
     short = [metric("coverage_shortfall", high=0)] if "coverage_shortfall" in metrics else []
     groups = [metric(m, high=0, severity="warning") for m in metrics if m.startswith("coverage_shortfall:")]

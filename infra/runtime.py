@@ -73,7 +73,8 @@ class Scorer:
 
     def run(self, feed: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
         """The raw call that latency is measured on."""
-        result: list[npt.NDArray[Any]] = self._session.run(None, feed)
+        # Named, or onnxruntime asks each output for its name again.
+        result: list[npt.NDArray[Any]] = self._session.run(self.outputs, feed)
         return result
 
     def answers(self, frame: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:

@@ -32,7 +32,7 @@ from tasks.guards import step
 from tasks.job import Job, Manifest
 from tasks.lookups import lookup_blob
 
-VERSION = 8  # Raised when a step's answer changes; finished steps of older versions are not taken.
+VERSION = 9  # Raised when a step's answer changes; finished steps of older versions are not taken.
 PROGRESS = logging.getLogger("seatrial.progress")
 
 

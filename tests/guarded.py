@@ -10,7 +10,7 @@ from expectations.spec import Guards, ReleaseSpec
 from infra.runtime import Scorer, label_text
 from tasks.conversion.export import export
 from tasks.guards.build import Rows, build_guards
-from tasks.guards.graph import Core
+from tasks.guards.core import Core
 
 SPEC = ReleaseSpec.model_validate(
     {

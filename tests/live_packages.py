@@ -9,8 +9,9 @@ from sklearn.ensemble import RandomForestRegressor
 from expectations.live import LiveLookup
 from infra.runtime import Scorer
 from tasks.conversion.export import export
+from tasks.guards.core import Core
 from tasks.guards.domain import learn_domain
-from tasks.guards.graph import Core, assemble
+from tasks.guards.graph import assemble
 from tasks.guards.plan import Lookup, Plan
 
 LIVE = LiveLookup(url="sqlite:///towns.db", query="select income, schools from towns where town = :key")

@@ -29,9 +29,10 @@ from tasks.conversion.trials import Trials, try_out
 from tasks.conversion.writer import ML
 from tasks.convert import convert
 from tasks.guards.build import Rows, build_guards
+from tasks.guards.composed import measure_composed
 from tasks.guards.conformal import conformal_quantile
+from tasks.guards.core import Core
 from tasks.guards.evidence import Case, calibration_row, covered, measure_coverage
-from tasks.guards.graph import Core
 from tasks.guards.proof import as_sent, complete, made_safe
 from tasks.guards.step import prove
 
@@ -358,3 +359,65 @@ def test_limits_from_too_few_rows_promise_nothing(rows, outcome):
     evidence = Evidence("guards", metric_rows([calibration_row(case, Guards())]), pd.DataFrame())
     assert np.isfinite(conformal_quantile(np.zeros(rows), 0.9)) == (outcome == "passed")
     assert [one.outcome for one in judge(evidence, [metric("calibration_rows", low=1)], strict=False)] == [outcome]
+
+
+def composed(trusted, tier=2):
+    """The finding on 400 answers, of which the first 200 are far off."""
+    error = np.concatenate([np.full(200, 10.0), np.ones(200)]) + np.random.default_rng(0).random(400)
+    rows = metric_rows(measure_composed(np.zeros(400), Predictions(error), trusted))
+    return finding_of("worse_with_rejections", rows, tier)
+
+
+def finding_of(name, rows, tier=2):
+    spec = SPEC.model_copy(update={"risk": SPEC.risk.model_copy(update={"tier": tier})})
+    [asked] = [one for one in suite_of("guards", spec, []) if one.kwargs["metric"] == name]
+    [finding] = judge(Evidence("guards", rows, pd.DataFrame()), [asked], strict=True)
+    return finding
+
+
+@pytest.mark.parametrize(("tier", "outcome"), [(1, Outcome.WARNED), (2, Outcome.WARNED), (3, Outcome.FAILED)])
+def test_guards_that_refuse_the_good_answers_are_told_and_stop_what_is_at_stake(tier, outcome):
+    assert composed(np.arange(400) < 250, tier).outcome is outcome
+    assert composed(np.arange(400) >= 150, tier).outcome is Outcome.PASSED
+
+
+def test_guards_that_refuse_by_chance_or_nothing_make_nothing_surely_worse():
+    for trusted in (np.ones(400, dtype=bool), np.random.default_rng(1).random(400) < 0.9):
+        assert composed(trusted, tier=4).outcome is Outcome.PASSED
+
+
+def test_of_too_few_trusted_answers_nobody_can_tell():
+    assert composed(np.arange(400) < 4, tier=3).outcome is Outcome.INCONCLUSIVE
+
+
+def test_wrong_labels_among_the_trusted_count_as_errors_do():
+    right = np.arange(400) < 200
+    said = Predictions(np.where(right, "yes", "no").astype(object), classes=("no", "yes"))
+    rows = metric_rows(measure_composed(np.full(400, "yes", dtype=object), said, ~right))
+    assert finding_of("worse_with_rejections", rows, 3).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(("cost", "outcome"), [(2.1, Outcome.PASSED), (3.0, Outcome.PASSED), (3.1, Outcome.WARNED)])
+@pytest.mark.parametrize("size", ["1", "1000"])
+def test_guards_that_cost_several_times_the_model_are_told(size, cost, outcome):
+    rows = metric_rows([(f"guarded_over_bare_{size}", cost, np.nan, np.nan, 10, 1)])
+    assert finding_of(f"guarded_over_bare_{size}", rows).outcome is outcome
+
+
+def test_a_record_alone_gets_the_answer_that_it_gets_among_others_and_none_gets_none(car_package):
+    package, _, _ = car_package
+    rows = features(three(cars())[2].head(20), "price")
+    rows.loc[3, "year"], rows.loc[5, "weight kg"], rows.loc[7, "make"] = np.nan, np.inf, "Tesla"
+    together, alone = package.answers(rows), [package.answers(rows.iloc[[at]]) for at in range(20)]
+    for name, values in together.items():
+        assert np.array_equal(values, np.concatenate([one[name] for one in alone])), name
+        assert len(package.answers(rows.head(0))[name]) == 0
+
+
+def test_an_infinite_number_says_nothing_and_is_answered_as_a_gap_is(car_package):
+    package, _, _ = car_package
+    row = features(three(cars())[2].head(1), "price")
+    gap, far = (package.answers(row.assign(year=value)) for value in (np.nan, np.inf))
+    assert gap["prediction"] == far["prediction"]
+    assert reasons(package, gap)[0][0] == "missing:year"
+    assert reasons(package, far)[0][0] == "outside:year"

@@ -10,8 +10,8 @@ from live_packages import LIVE, NAN, package_of, table_of
 from expectations.errors import CannotAsk
 from expectations.live import FRESH, NOT_ASKED, STALE, UNANSWERED, UNKNOWN
 from infra.packages import golden_records, replay
-from tasks.guards.graph import check_inputs
 from tasks.guards.live_proof import planted_live, replay_live, with_live
+from tasks.guards.looking_up import check_inputs
 from tasks.guards.lookups import found_values, replay_lookups
 from tasks.guards.plan import KINDS
 

@@ -15,6 +15,8 @@ import pandas as pd
 
 from expectations.spec import Guards
 from infra.runtime import Scorer, column_array
+from tasks.conversion.hist_boosting import histogram_trees
+from tasks.conversion.tree_ensemble import Tree, constant_tree
 from tasks.guards.conformal import (
     conformal_quantile,
     group_quantiles,
@@ -22,9 +24,10 @@ from tasks.guards.conformal import (
     low_quantile,
     unlikeliness,
 )
+from tasks.guards.core import Core
 from tasks.guards.domain import learn_domain, widened
-from tasks.guards.graph import Core, assemble
-from tasks.guards.oddity import boosted_trees, learn_oddity
+from tasks.guards.graph import assemble
+from tasks.guards.oddity import learn_oddity
 from tasks.guards.plan import Floats, Limits, Lookup, Plan
 
 # How far beyond what training saw an answer may lie, as a share of the whole range of its target.
@@ -65,7 +68,12 @@ def _learned(core: Core, train: Rows, calibration: Rows, asked: Guards, lookups:
         return replace(plan, oddity=oddity)
     said = seen["prediction"][:, 0]
     model = learn_spread(np.column_stack([seen["features"], said]), train.target - said)
-    return replace(plan, oddity=oddity, spread=boosted_trees(model) if model is not None else ())
+    return replace(plan, oddity=oddity, spread=_trees(model) if model is not None else ())
+
+
+def _trees(model: Any) -> tuple[Tree, ...]:
+    """Of a fitted histogram gradient boosting with one score, its constant first."""
+    return (constant_tree(np.asarray(model._baseline_prediction).reshape(-1)), *histogram_trees(model))
 
 
 def _cannot_take(core: Core, texts: Sequence[str], rows: pd.DataFrame) -> tuple[str, ...]:

@@ -2,65 +2,22 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from onnx import ModelProto, TensorProto, checker, compose, helper
 
 from infra.runtime import SIGNATURE_KEY
 from tasks.conversion.export import stamp
-from tasks.conversion.tree_ensemble import write_trees
-from tasks.guards.layers import (
-    Layer,
-    label_encoder,
-    write_answers,
-    write_nothing,
-    write_numbers,
-    write_oddity,
-    write_texts,
-)
-from tasks.guards.looking_up import check_inputs, live_inputs, live_of, told_live, write_lookups
-from tasks.guards.plan import INFINITE, KINDS, Plan
+from tasks.guards.core import Core, sent_columns
+from tasks.guards.judged import Behind, write_judged
+from tasks.guards.layers import Layer, write_numbers, write_texts
+from tasks.guards.looking_up import live_of, told_live, write_lookups
+from tasks.guards.plan import KINDS, Plan
 from tasks.guards.writer import GuardWriter
 
 CORE = "core/"
-# A score that lies on its limit is inside, also where another run-time adds in another order or 1 - (1 - p) is not p.
-SLACK = 1e-6
 TYPES = {"string": TensorProto.STRING, "float": TensorProto.FLOAT, "double": TensorProto.DOUBLE}
 TYPES |= {"int64": TensorProto.INT64}
-
-
-@dataclass(frozen=True)
-class Core:
-    """The converted model, and what is known of its inputs and outputs."""
-
-    graph: bytes
-    signature: Mapping[str, Any]
-    has_probabilities: bool
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Labels as text; none of a regression."""
-        return tuple(self.signature["classes"])
-
-    @property
-    def kinds(self) -> dict[str, str]:
-        """Each column's kind: string, float or double."""
-        return {item["column"]: item["type"] for item in self.signature["inputs"]}
-
-
-def sent_columns(core: Core, plan: Plan) -> dict[str, str]:
-    """What a caller sends: the core's columns but those that are looked up, the lookups' keys, and the group."""
-    kinds = {name: "string" if kind == "string" else "double" for name, kind in core.kinds.items()}
-    sent = {name: kind for name, kind in kinds.items() if name not in plan.looked_up}
-    for table in plan.lookups:
-        sent.setdefault(table.on, table.kind)
-    if plan.group:
-        sent.setdefault(plan.group, "string" if plan.group_is_text else "double")
-    check_inputs(sent, plan.lookups)
-    # Last, so that what a caller sends keeps its place.
-    return sent | live_inputs(plan.lookups)
 
 
 def assemble(core: Core, plan: Plan, told: Mapping[str, Any] | None = None, probe: bool = False) -> bytes:
@@ -70,11 +27,11 @@ def assemble(core: Core, plan: Plan, told: Mapping[str, Any] | None = None, prob
     sent = sent_columns(core, plan)
     names = {column: _input_name(column) for column in sent}
     w = GuardWriter("guard/")
-    safe = _write_safe(w, core, plan, names, inner)
+    safe, unknown_keys = _write_safe(w, core, plan, names, inner)
     after = GuardWriter("guard/after/")
-    outputs = _write_judged(after, core, plan, safe, inner, names)
+    outputs = write_judged(after, core, plan, Behind(inner, names, safe, unknown_keys))
     if probe:
-        outputs["features"] = after.add("Identity", safe.features[0], output="features")
+        outputs.append(after.rows(safe.features[0], output="features"))
     nodes = [*w.nodes, *inner.graph.node, *after.nodes]
     graph = helper.make_graph(
         nodes,
@@ -83,7 +40,7 @@ def assemble(core: Core, plan: Plan, told: Mapping[str, Any] | None = None, prob
         [helper.make_tensor_value_info(name, *_output_type(name, core, plan, inner)) for name in outputs],
         [*w.initializers, *inner.graph.initializer, *after.initializers],
     )
-    return _finished(graph, inner, core, plan, names, sent, outputs, told or {})
+    return _finished(graph, inner, core, plan, names, sent, {name: OUTPUTS[name] for name in outputs}, told or {})
 
 
 def _output_type(name: str, core: Core, plan: Plan, inner: ModelProto) -> tuple[int, list[int | None]]:
@@ -110,8 +67,11 @@ def _input_name(column: str) -> str:
     return f"{column}_in" if column in OUTPUTS else column
 
 
-def _write_safe(w: GuardWriter, core: Core, plan: Plan, names: Mapping[str, str], inner: ModelProto) -> Layer:
-    """Everything before the core; `features` is one tensor, or none."""
+def _write_safe(
+    w: GuardWriter, core: Core, plan: Plan, names: Mapping[str, str], inner: ModelProto
+) -> tuple[Layer, list[str]]:
+    """Everything before the core; `features` is one tensor, or none. Besides, the flags of
+    each table, in the order of `Lookup.flags`."""
     domain = plan.domain
     flags: list[str] = []
     features: list[str] = []
@@ -119,11 +79,10 @@ def _write_safe(w: GuardWriter, core: Core, plan: Plan, names: Mapping[str, str]
     looked_up, unknown_keys = write_lookups(w, plan.lookups, names)
     if domain.numbers:
         columns = [looked_up.get(name) or names[name] for name in domain.numbers]
-        matrix = w.add("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
         kind = TYPES[core.kinds[domain.numbers[0]]]
         taken = [at[name] for name in domain.numbers]
         whole = _taken_whole(inner, taken)
-        layer = write_numbers(w, domain, matrix, [whole] if whole else taken, kind)
+        layer = write_numbers(w, domain, columns, [whole] if whole else taken, kind)
         flags, features = [*flags, *layer.flags], [*features, *layer.features]
     if domain.texts:
         replaced = {name: at[name] for name in plan.replaced if name in domain.texts}
@@ -133,8 +92,8 @@ def _write_safe(w: GuardWriter, core: Core, plan: Plan, names: Mapping[str, str]
         if name not in plan.replaced or name in domain.free:
             w.add("Identity", names[name], output=at[name])
     if len(features) > 1:
-        features = [w.add("Concat", *features, axis=1)]
-    return Layer([*flags, *unknown_keys], features)
+        features = [w.add("Concat", *features, axis=0)]
+    return Layer(flags, features), unknown_keys
 
 
 def _taken_whole(inner: ModelProto, columns: list[str]) -> str | None:
@@ -152,83 +111,6 @@ def _taken_whole(inner: ModelProto, columns: list[str]) -> str | None:
         return None
     nodes.remove(readers[0])
     return str(readers[0].output[0])
-
-
-def _write_judged(
-    w: GuardWriter, core: Core, plan: Plan, safe: Layer, inner: ModelProto, names: Mapping[str, str]
-) -> dict[str, str]:
-    """Everything behind the core. Returns the outputs' names and what each of them says."""
-    first, is_text = next((names[c], k == "string") for c, k in sent_columns(core, plan).items())
-    nothing = write_nothing(w, first, is_text)
-    outputs, said = ["prediction"], inner.graph.output[0].name
-    shape = w.constant(np.array([-1, 1]))
-    if core.classes:
-        w.add("Reshape", said, shape, output="prediction")
-    else:
-        w.add("Reshape", w.add("Cast", said, to=TensorProto.DOUBLE), shape, output="prediction")
-    odd = _write_odd(w, plan, safe, nothing)
-    outputs.append("anomaly_score")
-    quantile = _write_quantile(w, plan, names)
-    if not core.classes:
-        outputs += ["lower", "upper"]
-        judged = _write_interval(w, plan, safe, quantile, nothing)
-    elif core.has_probabilities:
-        outputs += ["probabilities", "conformal_set"]
-        w.add("Cast", inner.graph.output[1].name, to=TensorProto.DOUBLE, output="probabilities")
-        judged = _write_set(w, plan, quantile)
-    else:
-        judged = [nothing, nothing]
-    write_answers(w, plan, [*safe.flags, odd, *judged])
-    outputs += ["in_domain", "in_range", "confident", "trusted", "reasons", "flags"]
-    if plan.looked_up:
-        tensors = [f"guard/looked_up/{column}" for column in plan.looked_up]
-        w.add("Concat", *tensors, axis=1, output="looked_up")
-        outputs.append("looked_up")
-    return {name: OUTPUTS[name] for name in outputs}
-
-
-def _write_odd(w: GuardWriter, plan: Plan, safe: Layer, nothing: str) -> str:
-    if plan.oddity is None:
-        w.add("Cast", nothing, to=TensorProto.DOUBLE, output="anomaly_score")
-        return nothing
-    score = write_oddity(w, plan.oddity, safe.features[0])
-    return w.add("Greater", score, w.constant(np.array([plan.limits.odd_above + SLACK])))
-
-
-def _write_quantile(w: GuardWriter, plan: Plan, names: Mapping[str, str]) -> str:
-    limits = plan.limits
-    if not plan.group or not limits.by_group:
-        return w.constant(np.array([[limits.quantile]]))
-    table = {key if isinstance(key, str) else float(key): float(value) for key, value in limits.by_group.items()}
-    return label_encoder(w, names[plan.group], table, limits.quantile)
-
-
-def _write_interval(w: GuardWriter, plan: Plan, safe: Layer, quantile: str, nothing: str) -> list[str]:
-    """lower and upper; [is it out of range?, is it too wide?]."""
-    limits, half = plan.limits, quantile
-    if plan.spread:
-        given = w.add("Concat", *safe.features, "prediction", axis=1)
-        half = w.add("Mul", quantile, w.add("Exp", write_trees(w, plan.spread, given)))
-    w.add("Sub", "prediction", half, output="lower")
-    w.add("Add", "prediction", half, output="upper")
-    ends = (w.constant(np.array(value)) for value in (limits.low, limits.high))
-    # A NaN equals nothing, and so is out of range.
-    strange = w.add("Not", w.add("Equal", w.add("Clip", "prediction", *ends), "prediction"))
-    if limits.wider_than == INFINITE:
-        return [strange, nothing]
-    return [strange, w.add("Or", nothing, w.add("Greater", half, w.constant(np.array([[limits.wider_than / 2]]))))]
-
-
-def _write_set(w: GuardWriter, plan: Plan, quantile: str) -> list[str]:
-    """conformal_set; [are these no probabilities?, is the first too improbable?]."""
-    one = w.constant(np.array([[1.0]]))
-    least = w.add("Sub", w.constant(np.array([[1.0 - SLACK]])), quantile)
-    w.add("GreaterOrEqual", "probabilities", least, output="conformal_set")
-    axes = w.constant(np.array([1]))
-    far = w.add("Abs", w.add("Sub", w.add("ReduceSum", "probabilities", axes), one))
-    strange = w.add("Not", w.add("LessOrEqual", far, w.constant(np.array([[1e-3]]))))
-    top = w.add("ReduceMax", "probabilities", axes)
-    return [strange, w.add("Less", top, w.constant(np.array([[plan.limits.probability_below - SLACK]])))]
 
 
 OUTPUTS = {

@@ -73,11 +73,12 @@ class Domain:
 
 @dataclass(frozen=True)
 class Oddity:
-    """How strange a combination is: residuals `(z - center) @ weights` beside z itself, into trees."""
+    """How strange a combination z (n, features) is: `abs(z @ weights + shift) @ slopes + constant`."""
 
-    center: Floats
     weights: Floats
-    trees: tuple[Tree, ...]
+    shift: Floats
+    slopes: Floats
+    constant: float
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from infra.runtime import Scorer
 from tasks.check import CALIBRATION, TRAIN, Subject
 from tasks.conversion.trials import Trials, try_out
 from tasks.guards.build import NEVER_SEEN, Rows, build_guards
-from tasks.guards.graph import Core
+from tasks.guards.core import Core
 from tasks.guards.live_proof import planted_live
 from tasks.guards.lookups import frozen_lookups, keyed, replay_lookups, with_lookups
 from tasks.guards.plan import Lookup

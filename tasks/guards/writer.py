@@ -19,6 +19,14 @@ class GuardWriter(PlainWriter):
         name = f"{self.prefix}Split_{len(self.nodes)}"
         self.nodes.append(helper.make_node("Split", [matrix, widths], list(names), name=name, axis=1))
 
+    def rows(self, matrix: str, output: str = "") -> str:
+        """(columns, n) to (n, columns)."""
+        return self.add("Transpose", matrix, perm=[1, 0], output=output)
+
+    def column(self, values: npt.NDArray[np.float64]) -> str:
+        """A number for each column, (columns, 1) double."""
+        return self.constant(np.asarray(values, dtype=np.float64).reshape(-1, 1))
+
     def tensor(self, value: npt.NDArray[Any]) -> TensorProto:
         """An array for an attribute."""
         return _tensor(value, "table")
