@@ -1,6 +1,7 @@
 """What each path, method and header gets, and records answered in words."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -338,3 +339,16 @@ def test_a_release_that_does_not_tell_its_words_is_answered_with_numbers():
             "reasons": ["reason 1"],
         }
     ]
+
+
+def test_every_path_and_limit_is_told_in_the_docs(app):
+    told = (Path(__file__).parent.parent / "docs" / "gateway.md").read_text()
+    for path in json_of(call(app, "GET", "/openapi.json"))["paths"]:
+        if "/versions/" not in path and "wine" not in path:
+            assert f"`{path.replace('cars', 'NAME')}`" in told, path
+    limits = Limits()
+    sizes = [f"{size >> 20} MiB" for size in (limits.body_bytes, limits.decompressed_bytes, limits.buffered_bytes)]
+    times = [f"{time:.0f} s" for time in (limits.header_seconds, limits.body_seconds, limits.write_seconds)]
+    counts = [f"{limits.rows:,} rows", f"{limits.waiting} requests", f"{limits.connections:,} connections"]
+    for words in (*sizes, *times, *counts, f"{limits.pipelined} requests", f"within {limits.stop_seconds} s"):
+        assert words in told, words

@@ -66,5 +66,6 @@ def as_input(column: str, values: npt.NDArray[Any], kind: str, rows: int) -> npt
 
 def whole(values: npt.NDArray[Any]) -> bool:
     """Whether int64 holds each value as it is: a cast would make other numbers of the rest, and say nothing."""
-    limit = float(1 << 63)
-    return bool(((values == np.trunc(values)) & (values >= -limit) & (values < limit)).all())
+    if values.dtype.kind == "u":
+        return bool((values < 1 << 63).all())
+    return bool(((values == np.trunc(values)) & (values >= -(2.0**63)) & (values < 2.0**63)).all())
