@@ -1,5 +1,6 @@
 """One process of the gateway: under overload, told to stop, with TLS, with tokens."""
 
+import gzip
 import http.client
 import json
 import signal
@@ -78,6 +79,16 @@ def test_bodies_on_their_way_have_a_bound_together():
         assert slow[0].getresponse().status == 400
         for one in slow:
             one.close()
+
+
+def test_many_bodies_that_decompress_to_huge_ones_stop_nobody():
+    packed = gzip.compress(b" " * 40_000_000, 9)
+    with serving_here() as gateway, ThreadPoolExecutor(24) as many:
+        bombs = [many.submit(ask, gateway.port, body=packed, headers={"content-encoding": "gzip"}) for _ in range(24)]
+        assert ask(gateway.port)[0] == 200
+        assert {one.result()[0] for one in bombs} <= {413, 503}
+        assert 413 in {one.result()[0] for one in bombs}
+        assert ask(gateway.port, body=gzip.compress(CARS.encode()), headers={"content-encoding": "gzip"})[0] == 200
 
 
 def test_told_to_stop_it_answers_what_it_has_and_ends():

@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeVar
+from contextlib import suppress
+from typing import NamedTuple, Protocol
 
 from infra.gateway.bodies import Bodies, Headers, Receive
 from infra.gateway.contract import Answered, Asked, Desk, Tensors, Turned
@@ -17,7 +17,6 @@ from infra.gateway.routes import Route
 from infra.gateway.v2 import checked_key, encode, read_inference, write_answer
 
 KEY = b"x-seatrial-key"
-Read = TypeVar("Read")
 
 
 class Call(NamedTuple):
@@ -84,10 +83,12 @@ class Actions:
         return Reply(self.desk.rollout(call.route.model), headers=(PAGE,))
 
     async def openapi(self, call: Call) -> Reply:
-        """This interface, described."""
-        return Reply(
-            encode(document([self.desk.about(model) for model in self.desk.models()], self.limits, self._guarded))
-        )
+        """This interface, described, with the models that have a package."""
+        abouts = []
+        for model in self.desk.models():
+            with suppress(Turned):
+                abouts.append(self.desk.about(model))
+        return Reply(encode(document(abouts, self.limits, self._guarded)))
 
     async def metadata(self, call: Call) -> Reply:
         """Metadata of a model, or of one version."""
@@ -106,38 +107,36 @@ class Actions:
         """Tensors, answered with tensors."""
         model = call.route.model
         names, length = self._known.names(model), json_length(call.headers.get(JSON_LENGTH))
-        body = await self.bodies.read(call.headers, call.receive)
-        asked = await self._read(body, lambda: read_inference(body, length, names, self.limits))
+        asked, size = await self.bodies.read(
+            call.headers, call.receive, lambda body: read_inference(body, length, names, self.limits)
+        )
         request_id = asked.request_id or secrets.token_hex(8)
-        answered = await self._ask(call, asked, request_id, len(body))
+        answered = await self._ask(call, asked, request_id, size)
         return inference(*write_answer(model, request_id, asked, answered), request_id)
 
     async def records(self, call: Call) -> Reply:
         """Records, answered in words."""
         names = self._known.names(call.route.model)
-        body = await self.bodies.read(call.headers, call.receive)
-        asked = await self._read(body, lambda: read_records(body, names, self.limits))
+        asked, size = await self.bodies.read(
+            call.headers, call.receive, lambda body: read_records(body, names, self.limits)
+        )
         request_id = asked.request_id or secrets.token_hex(8)
-        answered = await self._ask(call, asked, request_id, len(body))
+        answered = await self._ask(call, asked, request_id, size)
         words = self._known.words(call.route.model, answered.release)
         return inference(write_records(call.route.model, request_id, answered, words), None, request_id)
 
     async def feedback(self, call: Call) -> Reply:
         """Ground truth for answers of before."""
         self.desk.about(call.route.model)
-        truths = read_truths(await self.bodies.read(call.headers, call.receive), self.limits)
+        truths, _ = await self.bodies.read(call.headers, call.receive, lambda body: read_truths(body, self.limits))
         return Reply(encode({"taken": self.desk.feedback(call.route.model, truths, call.caller)}))
 
     async def report(self, call: Call) -> Reply:
         """Somebody saw the model misbehave."""
         self.desk.about(call.route.model)
-        words, request_id = read_report(await self.bodies.read(call.headers, call.receive))
+        (words, request_id), _ = await self.bodies.read(call.headers, call.receive, read_report)
         self.desk.report(call.route.model, words, request_id, call.caller)
         return Reply(b'{"taken":true}', 202)
-
-    async def _read(self, body: bytes, read: Callable[[], Read]) -> Read:
-        """A long body is decoded beside the event loop."""
-        return read() if len(body) < self.limits.aside_from_bytes else await asyncio.to_thread(read)
 
     async def _ask(self, call: Call, asked: Rows, request_id: str, size: int) -> Answered:
         route, key = call.route, asked.key or header_key(call.headers)

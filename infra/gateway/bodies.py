@@ -1,17 +1,21 @@
 """The body of a request: received up to a size, decompressed up to another; and answers compressed where asked."""
 
+import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, TypeVar
 
 from infra.gateway.contract import Turned
 from infra.gateway.limits import Limits
 
 Headers = Mapping[bytes, bytes]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Read = TypeVar("Read")
 
 GZIP = 16 + zlib.MAX_WBITS
 FASTEST = 1
+# So many bodies are decoded beside the event loop at once.
+AT_ONCE = 2
 TYPES = (b"", b"application/json", b"application/octet-stream")
 
 
@@ -20,13 +24,17 @@ class Gone(Exception):
 
 
 class Bodies:
-    """Receives bodies; knows how much all of them hold together."""
+    """Receives bodies and has them decoded; knows how much all of them hold together."""
 
     def __init__(self, limits: Limits) -> None:
-        self.limits, self.receiving, self.held = limits, 0, 0
+        self.limits, self.receiving, self.held, self.beside = limits, 0, 0, 0
+        self._at_once = asyncio.Semaphore(AT_ONCE)
 
-    async def read(self, headers: Headers, receive: Receive) -> bytes:
-        """The whole body, decompressed. Raises Turned: 400, 413, 415, or 503 where too much is on its way."""
+    async def read(self, headers: Headers, receive: Receive, decode: Callable[[bytes], Read]) -> tuple[Read, int]:
+        """The body, decompressed and decoded, and its length before it was decoded.
+
+        Raises Turned: 400, 413, 415, or 503 where there is too much at once.
+        """
         refuse_type(headers)
         encoding = _encoding(headers)
         self._refuse_size(int(headers.get(b"content-length", b"0")))
@@ -36,9 +44,26 @@ class Bodies:
         body: bytes = message["body"]
         if message["more_body"]:
             body = await self._rest(body, receive)
-        if len(body) > self.limits.body_bytes:
-            self._refuse_size(len(body))
-        return inflated(body, encoding, self.limits.decompressed_bytes) if encoding else body
+        self._refuse_size(len(body))
+        if not encoding and len(body) < self.limits.aside_from_bytes:
+            return decode(body), len(body)
+        return await self._decoded(body, encoding, decode)
+
+    async def _decoded(self, body: bytes, encoding: bytes, decode: Callable[[bytes], Read]) -> tuple[Read, int]:
+        def work() -> tuple[Read, int]:
+            plain = inflated(body, encoding, self.limits.decompressed_bytes) if encoding else body
+            return decode(plain), len(plain)
+
+        if len(body) < (self.limits.aside_from_compressed_bytes if encoding else self.limits.aside_from_bytes):
+            return work()
+        if self.beside >= self.limits.aside:
+            raise too_many_large()
+        self.beside += 1
+        try:
+            async with self._at_once:
+                return await asyncio.to_thread(work)
+        finally:
+            self.beside -= 1
 
     def _refuse_size(self, size: int) -> None:
         if size > self.limits.body_bytes:
@@ -52,7 +77,7 @@ class Bodies:
                 self.held, counted = self.held + len(body) - counted, len(body)
                 self._refuse_size(counted)
                 if self.held > self.limits.buffered_bytes:
-                    raise Turned(503, "too many large requests at once. Try again.", after=1)
+                    raise too_many_large()
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise Gone
@@ -61,6 +86,11 @@ class Bodies:
                     return bytes(body)
         finally:
             self.receiving, self.held = self.receiving - 1, self.held - counted
+
+
+def too_many_large() -> Turned:
+    """What whoever sends a large body is told while there are enough of them."""
+    return Turned(503, "too many large requests at once. Try again.", after=1)
 
 
 def refuse_type(headers: Headers) -> None:

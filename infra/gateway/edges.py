@@ -151,7 +151,9 @@ class Edges(HttpToolsProtocol):
         if reply is not None and (cycle is None or cycle.response_complete or waits):
             self.transport.write(whole(reply))
         self.transport.close()
-        self.loop.call_later(self.limits.write_seconds, self.transport.abort)
+        # Whoever does not read these words is not waited for; whoever does cancels this by being gone.
+        self._came()
+        self.timer = self.loop.call_later(self.limits.write_seconds, self.transport.abort)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # Of requests that were sent without waiting, uvicorn would tell only the last that the caller is gone.

@@ -11,7 +11,7 @@ class Limits:
 
     # A body as it is sent, and what it becomes when it is decompressed.
     body_bytes: int = 16 * MIB
-    decompressed_bytes: int = 64 * MIB
+    decompressed_bytes: int = 32 * MIB
     # All bodies together that are being received.
     buffered_bytes: int = 256 * MIB
     header_bytes: int = 16 * 1024
@@ -31,5 +31,8 @@ class Limits:
     stop_seconds: int = 30
     # A compressed answer pays from about here on.
     compress_from_bytes: int = 1024
-    # Longer bodies are decoded beside the event loop, so that the others do not wait for them.
+    # Longer bodies are decoded beside the event loop, so that the others do not wait for them; compressed ones, which
+    # may become a thousand times as long, from another size on. So many may be there at once.
     aside_from_bytes: int = 256 * 1024
+    aside_from_compressed_bytes: int = 2 * 1024
+    aside: int = 8

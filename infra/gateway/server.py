@@ -104,6 +104,8 @@ def make_server(app: App, tls: Tls | None = None) -> Server:
             server_header=False,
             access_log=False,
             log_config=None,
+            # What callers do wrong is theirs; it must not fill a disk here.
+            log_level="error",
             backlog=BACKLOG,
             timeout_keep_alive=int(limits.idle_seconds),
             timeout_graceful_shutdown=limits.stop_seconds,
