@@ -23,6 +23,7 @@ REFUSALS = {
     "408": "The request took too long to arrive.",
     "413": "Too many bytes or rows.",
     "415": "Another Content-Type or Content-Encoding is expected.",
+    "429": "More than the model's limit for each caller. Retry-After says when to try again.",
     "503": "Too much at once. Retry-After says when to try again.",
 }
 UNKNOWN = {"404": "There is no such model, or no such version of it, here."}
