@@ -3,6 +3,7 @@
 import gzip
 import json
 import struct
+import time
 import zlib
 
 import msgspec
@@ -20,7 +21,7 @@ from infra.gateway.bodies import compression, deflated, inflated
 from infra.gateway.contract import Answered, Turned
 from infra.gateway.limits import Limits
 from infra.gateway.tensors import KNOWN, from_binary, from_json, to_binary, to_json
-from infra.gateway.v2 import Inference, Names, encode, read_inference, write_answer
+from infra.gateway.v2 import Inference, Names, encode, read_inference, refuse_misspelt, write_answer
 
 NUMBERS = [kind for kind in KNOWN.values() if kind.name != "BYTES"]
 numbers = st.sampled_from(NUMBERS).flatmap(
@@ -285,3 +286,10 @@ def test_what_int64_cannot_hold_is_refused_and_not_made_another_number(values):
 @pytest.mark.parametrize("values", [[-(2.0**63)], [3.0], [np.uint64(2**63 - 1)], [np.int8(-1)], [True]])
 def test_what_int64_holds_is_taken(values):
     assert as_input("rooms", np.array(values), "int64", 1)[0, 0] == values[0]
+
+
+def test_thousands_of_unknown_names_are_not_compared_for_ever():
+    known = {f"column {at}": "FP64" for at in range(1000)}
+    began = time.process_time()
+    refuse_misspelt("inputs", [f"{at} other" * 9 for at in range(100_000)], known)
+    assert time.process_time() - began < 2

@@ -208,14 +208,14 @@ def test_a_long_body_is_decoded_beside_the_loop_to_the_same_answer(desk):
 
 
 def test_feedback_and_reports_reach_the_desk(app, desk):
-    truths = [{"request_id": "a", "truth": 1.5, "value": 9.5}, {"request_id": "b", "row": 3, "truth": "class 1"}]
+    truths = [{"request_id": "a", "truth": 1.5}, {"request_id": "b", "row": 3, "truth": "class 1", "value": 9.5}]
     reply = call(app, "POST", "/v2/models/cars/feedback", json.dumps({"truths": truths}).encode())
     assert (reply[0], json_of(reply)) == (200, {"taken": 2})
     said = json.dumps({"words": "odd prices", "request_id": "a"}).encode()
     assert call(app, "POST", "/v2/models/cars/reports", said)[0] == 202
     assert desk.taken == [
-        ("cars", "anonymous", {"request_id": "a", "row": 0, "truth": 1.5, "value": 9.5}),
-        ("cars", "anonymous", {"request_id": "b", "row": 3, "truth": "class 1", "value": None}),
+        ("cars", "anonymous", {"request_id": "a", "row": 0, "truth": 1.5, "value": None}),
+        ("cars", "anonymous", {"request_id": "b", "row": 3, "truth": "class 1", "value": 9.5}),
         ("cars", "anonymous", "odd prices", "a"),
     ]
 

@@ -61,6 +61,10 @@ class SmallDesk:
     def report(self, model, words, request_id, caller):
         self.taken.append((model, caller, words, request_id))
 
+    def rollout(self, model):
+        self.about(model)
+        return b"<!doctype html><title>rollout</title>"
+
     def metrics(self):
         return f"taken {len(self.taken)}\n# EOF\n".encode(), "application/openmetrics-text; version=1.0.0"
 

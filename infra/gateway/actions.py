@@ -108,7 +108,7 @@ class Actions:
         model = call.route.model
         names, length = self._known.names(model), json_length(call.headers.get(JSON_LENGTH))
         asked, size = await self.bodies.read(
-            call.headers, call.receive, lambda body: (read_inference(body, length, names, self.limits), len(body))
+            call.headers, call.receive, lambda body: read_inference(body, length, names, self.limits)
         )
         request_id = asked.request_id or secrets.token_hex(8)
         answered = await self._ask(call, asked, request_id, size)
@@ -118,7 +118,7 @@ class Actions:
         """Records, answered in words."""
         names = self._known.names(call.route.model)
         asked, size = await self.bodies.read(
-            call.headers, call.receive, lambda body: (read_records(body, names, self.limits), len(body))
+            call.headers, call.receive, lambda body: read_records(body, names, self.limits)
         )
         request_id = asked.request_id or secrets.token_hex(8)
         answered = await self._ask(call, asked, request_id, size)
@@ -128,13 +128,13 @@ class Actions:
     async def feedback(self, call: Call) -> Reply:
         """Ground truth for answers of before."""
         self.desk.about(call.route.model)
-        truths = await self.bodies.read(call.headers, call.receive, lambda body: read_truths(body, self.limits))
+        truths, _ = await self.bodies.read(call.headers, call.receive, lambda body: read_truths(body, self.limits))
         return Reply(encode({"taken": self.desk.feedback(call.route.model, truths, call.caller)}))
 
     async def report(self, call: Call) -> Reply:
         """Somebody saw the model misbehave."""
         self.desk.about(call.route.model)
-        words, request_id = await self.bodies.read(call.headers, call.receive, read_report)
+        (words, request_id), _ = await self.bodies.read(call.headers, call.receive, read_report)
         self.desk.report(call.route.model, words, request_id, call.caller)
         return Reply(b'{"taken":true}', 202)
 

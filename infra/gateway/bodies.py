@@ -30,8 +30,11 @@ class Bodies:
         self.limits, self.receiving, self.held, self.beside = limits, 0, 0, 0
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
-    async def read(self, headers: Headers, receive: Receive, decode: Callable[[bytes], Read]) -> Read:
-        """The whole body, decompressed and decoded. Raises Turned: 400, 413, 415, or 503 where there is too much."""
+    async def read(self, headers: Headers, receive: Receive, decode: Callable[[bytes], Read]) -> tuple[Read, int]:
+        """The body, decompressed and decoded, and its length before it was decoded.
+
+        Raises Turned: 400, 413, 415, or 503 where there is too much at once.
+        """
         refuse_type(headers)
         encoding = _encoding(headers)
         self._refuse_size(int(headers.get(b"content-length", b"0")))
@@ -43,12 +46,13 @@ class Bodies:
             body = await self._rest(body, receive)
         self._refuse_size(len(body))
         if not encoding and len(body) < self.limits.aside_from_bytes:
-            return decode(body)
+            return decode(body), len(body)
         return await self._decoded(body, encoding, decode)
 
-    async def _decoded(self, body: bytes, encoding: bytes, decode: Callable[[bytes], Read]) -> Read:
-        def work() -> Read:
-            return decode(inflated(body, encoding, self.limits.decompressed_bytes) if encoding else body)
+    async def _decoded(self, body: bytes, encoding: bytes, decode: Callable[[bytes], Read]) -> tuple[Read, int]:
+        def work() -> tuple[Read, int]:
+            plain = inflated(body, encoding, self.limits.decompressed_bytes) if encoding else body
+            return decode(plain), len(plain)
 
         if len(body) < (self.limits.aside_from_compressed_bytes if encoding else self.limits.aside_from_bytes):
             return work()

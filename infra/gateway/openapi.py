@@ -23,7 +23,7 @@ REFUSALS = {
     "408": "The request took too long to arrive.",
     "413": "Too many bytes or rows.",
     "415": "Another Content-Type or Content-Encoding is expected.",
-    "429": "The caller asked for too many records. Retry-After says when to try again.",
+    "429": "More than the model's limit for each caller. Retry-After says when to try again.",
     "503": "Too much at once. Retry-After says when to try again.",
 }
 UNKNOWN = {"404": "There is no such model, or no such version of it, here."}
@@ -52,8 +52,7 @@ def _server_paths(guarded: bool) -> Schema:
     health = _read("Whether every model has a package", ready, {}, False)
     health["get"]["responses"]["503"] = not_ready
     names = _object({"models": {"type": "array", "items": {"type": "string"}}}, ["models"])
-    metrics = _read("OpenMetrics", {"type": "string"}, {}, guarded)
-    metrics["get"]["responses"]["200"]["content"] = {"application/openmetrics-text": {"schema": {"type": "string"}}}
+    metrics = _page("OpenMetrics", "application/openmetrics-text", {}, guarded)
     return {
         "/v2": _read("Name, version and extensions", {"type": "object"}, {}, guarded),
         "/v2/health": _read("What is served, and what is wrong", {"type": "object"}, {}, guarded),
@@ -81,6 +80,7 @@ def _model_paths(about: About, limits: Limits, guarded: bool) -> Schema:
         **{root + path: item for path, item in of_version.items()},
         **{f"{root}/versions/{{version}}{path}": item | {"parameters": [version]} for path, item in of_version.items()},
         f"{root}/versions": _read("The releases at hand", {"type": "object"}, UNKNOWN, guarded),
+        f"{root}/rollout": _page("How far its last rollout is", "text/html", UNKNOWN, guarded),
         f"{root}/feedback": _write("What turned out to be true", _truths(limits), taken, guarded),
         f"{root}/reports": _write("The model misbehaved: tell its owner", _report(), report, guarded, "202"),
     }
@@ -88,6 +88,12 @@ def _model_paths(about: About, limits: Limits, guarded: bool) -> Schema:
 
 def _read(summary: str, schema: Schema, refusals: Mapping[str, str], guarded: bool) -> Schema:
     return {"get": _operation(summary, schema, {**refusals, **(GUARDED if guarded else {})}, guarded, "200")}
+
+
+def _page(summary: str, kind: str, refusals: Mapping[str, str], guarded: bool) -> Schema:
+    read = _read(summary, {}, refusals, guarded)
+    read["get"]["responses"]["200"]["content"] = {kind: {"schema": {"type": "string"}}}
+    return read
 
 
 def _write(summary: str, body: Schema, schema: Schema, guarded: bool, status: str = "200") -> Schema:
@@ -193,7 +199,12 @@ def _words_answer() -> Schema:
 
 def _truths(limits: Limits) -> Schema:
     identity = {"type": "string", "minLength": 1, "maxLength": ID_LENGTH}
-    truth: dict[str, Schema] = {"request_id": identity, "row": COUNT, "truth": {"type": ["number", "string"]}}
+    truth: dict[str, Schema] = {
+        "request_id": identity,
+        "row": COUNT,
+        "truth": {"type": ["boolean", "number", "string"]},
+    }
+    truth["value"] = {"type": ["number", "null"], "description": "what it was worth"}
     items = {**_object(truth, ["request_id", "truth"]), "additionalProperties": False}
     truths = {"type": "array", "minItems": 1, "maxItems": limits.rows, "items": items}
     return {**_object({"truths": truths}, ["truths"]), "additionalProperties": False}

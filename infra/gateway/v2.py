@@ -21,6 +21,8 @@ ID_LENGTH = 128
 KEY_LENGTH = 256
 # So many names are told of in one error.
 NAMED = 5
+# So many pairs of names are looked at for a likeness: tens of milliseconds.
+COMPARED = 2_500
 
 
 class Sent(msgspec.Struct, gc=False):
@@ -198,7 +200,9 @@ def refuse_misspelt(kind: str, asked: Sequence[str], known: Collection[str]) -> 
         return
     sent = set(asked)
     missing = [name for name in known if name not in sent]
-    wrong = [name for name in unknown if difflib.get_close_matches(name[:100], missing, 1, 0.5)]
+    # So many are compared that no request keeps the process busy for long; the others are let be.
+    compared = unknown[: 1 + COMPARED // (1 + len(missing))]
+    wrong = [name for name in compared if difflib.get_close_matches(name[:100], missing, 1, 0.5)]
     if wrong:
         raise Turned(400, f"unknown {kind}: {'; '.join(_nearest(name, missing) for name in wrong[:NAMED])}.")
 
