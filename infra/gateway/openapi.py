@@ -145,14 +145,17 @@ def _records(about: About, limits: Limits) -> Schema:
         for item in about.inputs
     }
     also = {item.name: TEXT_OR_NONE for item in about.also}
-    record = {"type": "object", "properties": kinds | also, "required": list(kinds), "additionalProperties": False}
+    record = {"type": "object", "properties": kinds | also, "required": list(kinds)}
+    # What only another release needs, or none.
+    record["additionalProperties"] = {"type": ["string", "number", "boolean", "null"]}
     records = {"type": "array", "minItems": 1, "maxItems": limits.rows, "items": record}
     asked = {"records": records, "id": ID, "key": {"anyOf": [KEY, {"type": ["integer", "null"]}]}}
     return {**_object(asked, ["records"]), "additionalProperties": False}
 
 
 def _number(datatype: str) -> Schema:
-    return {"type": "integer"} if datatype == "INT64" else NUMBER
+    # true and false are 1 and 0: so are columns of them.
+    return {"type": ["integer", "boolean"]} if datatype == "INT64" else {"type": ["number", "boolean", "null"]}
 
 
 def _tensors_answer() -> Schema:
