@@ -59,9 +59,11 @@ def as_input(column: str, values: npt.NDArray[Any], kind: str, rows: int) -> npt
         raise Turned(400, f"{column}: expected numbers, found texts.")
     if kind == "int64" and values.dtype.kind in "fu" and not whole(values):
         raise Turned(400, f"{column}: expected whole numbers below 2^63, found fractions, larger or missing ones.")
+    if kind != "float":
+        return values.reshape(rows, 1).astype(NUMBERS[kind], copy=False)
     # What a float32 cannot hold becomes infinite, and the guards say so.
     with np.errstate(over="ignore"):
-        return values.reshape(rows, 1).astype(NUMBERS[kind], copy=False)
+        return values.reshape(rows, 1).astype(np.float32, copy=False)
 
 
 def whole(values: npt.NDArray[Any]) -> bool:

@@ -14,6 +14,7 @@ from infra.gateway.contract import DATATYPES, Turned
 
 TEXT = "BYTES"
 LENGTH_BYTES = 4
+MAYBE_NESTED = b"[ \t\r\n"
 # Beyond this a float64, which is what a missing number needs, does not hold every whole number.
 EXACT = 1 << 53
 
@@ -80,7 +81,7 @@ def from_json(name: str, datatype: str, shape: Sequence[int], data: bytes) -> np
 
 
 def _values(kind: Datatype, data: bytes) -> list[Any]:
-    if not re.match(rb"\[\s*\[", data):
+    if data[1:2] not in MAYBE_NESTED or not re.match(rb"\[\s*\[", data):
         return kind.flat.decode(data)
     rows = kind.nested.decode(data)
     if any(len(row) != 1 for row in rows):
