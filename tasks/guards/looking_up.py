@@ -50,7 +50,7 @@ def write_lookups(
         index = label_encoder(w, names[table.on], place, len(place))
         cells = np.vstack([table.values, table.default])
         rows = w.add("Gather", w.constant(cells), w.add("Squeeze", index, w.constant(np.array([1]))), axis=0)
-        unknown = w.add("Equal", index, w.constant(np.array([len(place)])))
+        unknown = w.add("Equal", index, w.constant(np.array([[len(place)]])))
         if table.live:
             rows, said = _write_live(w, table, names, rows, unknown)
             flags += said
@@ -83,7 +83,7 @@ def _write_live(
     values = w.add("Where", none, frozen, live)
     # A state that is none becomes -1, and with that the last rows: unknown.
     known = w.add("Clip", state, w.constant(np.array(-1)), w.constant(np.array(UNKNOWN)))
-    code = w.add("Add", w.add("Mul", known, w.constant(np.array([2]))), w.add("Cast", unknown, to=TensorProto.INT64))
+    code = w.add("Add", w.add("Mul", known, w.constant(np.array([[2]]))), w.add("Cast", unknown, to=TensorProto.INT64))
     judged = w.constant(np.array([row for pair in JUDGED.values() for row in pair], dtype=bool))
     told = w.add("Gather", judged, w.add("Squeeze", code, w.constant(np.array([1]))), axis=0)
     late, said = f"{w.prefix}late/{table.source}", f"{w.prefix}said/{table.source}"

@@ -6,7 +6,9 @@ was seen and only the combination is not. The model is a small network: how far 
 weighted. It begins with the planes on which each feature is what the others let expect, in the Gaussian model with
 shrunk covariance (Ledoit, Wolf 2004), and is held near them, since rows are few.
 
-Boosted trees refuse as much on six tables, and cost a batch fifteen times as much.
+On test rows of six tables boosted trees refuse one or two of a hundred exchanged rows more on average, of Ames' houses
+two fewer; to learn they take ten times as long, and to ask in a batch fifteen times. All choices were made on
+calibration rows of other splits.
 """
 
 from dataclasses import dataclass
