@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.gateway_case import Case, make_case, prediction_json, released, v2_binary
+from benchmarks.gateway_case import BARE, MODEL, Case, make_case, prediction_json, released, v2_binary
 from benchmarks.gateway_load import Load, http_request, load, memory_mb
 from benchmarks.gateway_servers import PEER_NAMES, Running, Server, hello, ours, peers, running, version_of
 from benchmarks.gateway_table import claims_of, write_table
@@ -77,9 +77,11 @@ def arms_of(up: Sequence[Running], case: Case, rows: int) -> list[Arm]:
     parts = [case.rows[at * rows : (at + 1) * rows] for at in range(BODIES[rows])]
     arms = [Arm(one.server.name, one, [one.server.request(part) for part in parts]) for one in up]
     mine = next(one for one in up if one.server.name == "seatrial")
-    alone = replace(mine, server=replace(mine.server, write=prediction_json))
-    check(alone, case)
-    arms.append(Arm("seatrial prediction", mine, [alone.server.request(part) for part in parts]))
+    alone = replace(mine.server, name="seatrial prediction", write=prediction_json)
+    bare = replace(mine.server, name="seatrial bare", path=mine.server.path.replace(MODEL, BARE))
+    for server in (alone, bare):
+        check(replace(mine, server=server), case)
+        arms.append(Arm(server.name, mine, [server.request(part) for part in parts]))
     arms.append(Arm("seatrial binary", mine, [_binary(mine.server.path, *v2_binary(part)) for part in parts]))
     return [replace(arm, name=f"{arm.name} {rows}") for arm in arms]
 

@@ -24,7 +24,7 @@ from tasks.guards.build import Rows, build_guards
 from tasks.guards.core import Core
 
 AMES = Path(__file__).parents[1] / "examples" / "ames"
-MODEL, TARGET, TOLERANCE = "ames", "Sale_Price", 1e-5
+MODEL, BARE, TARGET, TOLERANCE = "ames", "ames-bare", "Sale_Price", 1e-5
 NUMBERS = (
     *("Gr_Liv_Area", "Total_Bsmt_SF", "Garage_Area", "Year_Built", "Lot_Area", "First_Flr_SF"),
     *("Full_Bath", "TotRms_AbvGrd", "Fireplaces"),
@@ -68,24 +68,28 @@ def make_case(folder: Path) -> Case:
 
 
 def released(case: Case) -> Path:
-    """A store with the package as champion, as a release, a person's decision and a promotion leave it; the account's
-    home is beside it."""
+    """A store with two models, the package and the bare graph, as champions; the account's home is beside it."""
     store = LocalStore(case.folder / "store")
     ledger = Ledger(store, case.folder / "home")
-    digest, blobs = keep_package(store, case.package, golden_records(Scorer(case.package), case.golden))
-    blobs |= {"package": digest, "document": put_json(store, {"spec": {"model": {"name": MODEL}, "serving": {}}})}
+    for model, graph in ((MODEL, case.package), (BARE, (case.folder / "core.onnx").read_bytes())):
+        for kind, body in _steps(store, graph, case.golden, model):
+            ledger.decide_and_append(lambda _, kind=kind, model=model, body=body: (kind, model, body))
+    return case.folder / "store"
+
+
+def _steps(store: LocalStore, graph: bytes, golden: pd.DataFrame, model: str) -> list[tuple[str, dict[str, Any]]]:
+    """What a release, a person's decision and a promotion leave in the ledger."""
+    digest, blobs = keep_package(store, graph, golden_records(Scorer(graph), golden))
+    blobs |= {"package": digest, "document": put_json(store, {"spec": {"model": {"name": model}, "serving": {}}})}
+    mine, document = {"release": f"{model}-1"}, {"dossier_digest": blobs["document"]}
     who = {"developers": ["dev"], "approvals_needed": 1}
     judged = {"outcome": "passed", "champion_compared": None, "approvals_needed": 1, "package_digest": digest}
-    document = {"dossier_digest": blobs["document"]}
-    steps: list[tuple[str, dict[str, Any]]] = [
-        ("release started", {"spec_digest": "bench", "as_of": "2026-01-01T00:00:00", **who}),
-        ("release judged", {**judged, "blobs": blobs, **document}),
-        ("decided", {"person": "vera", "decision": "approve", **document}),
-        ("promoted", {"without_rollout": "the first that serves"}),
+    return [
+        ("release started", {**mine, "spec_digest": model, "as_of": "2026-01-01T00:00:00", **who}),
+        ("release judged", {**mine, **judged, "blobs": blobs, **document}),
+        ("decided", {**mine, "person": "vera", "decision": "approve", **document}),
+        ("promoted", {**mine, "without_rollout": "the first that serves"}),
     ]
-    for kind, body in steps:
-        ledger.decide_and_append(lambda _, kind=kind, body=body: (kind, MODEL, {"release": "bench", **body}))
-    return case.folder / "store"
 
 
 def v2_json(rows: pd.DataFrame) -> bytes:

@@ -37,6 +37,10 @@ class _Line:
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=LONGEST_S)
+        if self.socket.getsockname() == self.socket.getpeername():
+            # Where nobody listens yet, a socket may reach itself.
+            self.socket.close()
+            raise ConnectionRefusedError(f"nobody listens on port {port}")
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received, self._expected, self.asked = b"", 0, 0.0
 
