@@ -16,6 +16,7 @@ from infra.gateway.app import App
 from infra.gateway.edges import Edges
 
 BACKLOG = 2048
+ACCEPTED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,10 @@ class Server(uvicorn.Server):
         seconds = config.loaded_app.limits.header_seconds
         times = {"ssl_handshake_timeout": seconds, "ssl_shutdown_timeout": seconds} if config.ssl else {}
         made = partial(Edges, config, self.server_state, {})
+        # uvloop takes one connection of a listener in each round, in which a busy process answers many requests.
+        listeners = [one.dup() for one in sockets or [] for _ in range(ACCEPTED_AT_ONCE)]
         self.servers = [
-            await loop.create_server(made, sock=one, ssl=config.ssl, backlog=BACKLOG, **times) for one in sockets or []
+            await loop.create_server(made, sock=one, ssl=config.ssl, backlog=BACKLOG, **times) for one in listeners
         ]
         # Nothing that was loaded until here is garbage: to look through it again would stop requests for long.
         gc.collect()
