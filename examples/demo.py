@@ -59,7 +59,7 @@ def release(spec: str, words: str) -> dict[str, Any] | None:
 
 def ask(url: str, houses: pd.DataFrame) -> None:
     """One house, and one that cannot be: what comes back."""
-    known = json.loads(houses.head(1).drop(columns="Sale_Price").to_json(orient="records"))[0]
+    known = json.loads(houses.head(1).drop(columns="Sale_Price").to_json(orient="records", date_format="iso"))[0]
     strange = {**known, "Gr_Liv_Area": 50_000, "Neighborhood": "Atlantis"}
     body = json.dumps({"records": [known, strange]}).encode()
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
