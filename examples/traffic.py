@@ -24,7 +24,8 @@ class Traffic:
         self, url: str, model: str, frame: pd.DataFrame, target: str, rate: float, callers: int = 4, late_s: float = 1.0
     ) -> None:
         self._address, self._model, self._late_s = urlsplit(url), model, late_s
-        self._records: list[dict[str, Any]] = json.loads(frame.drop(columns=target).to_json(orient="records", date_format="iso"))
+        sent = frame.drop(columns=target)
+        self._records: list[dict[str, Any]] = json.loads(sent.to_json(orient="records", date_format="iso"))
         self._truth = frame[target].tolist()
         self._pause, self._callers, self._stop = callers / rate, callers, threading.Event()
         self._threads = [threading.Thread(target=self._call, args=(at,), daemon=True) for at in range(callers)]
