@@ -20,7 +20,7 @@ from hypothesis import settings as rules
 from hypothesis import strategies as st
 
 from expectations.errors import CannotAsk
-from expectations.spec import PredictionLog
+from expectations.serving_spec import PredictionLog
 from infra.garbage import garbage
 from infra.gateway.columns import Columns, Hashing, Input, columns_of
 from infra.gateway.diary import Limits

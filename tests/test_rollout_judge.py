@@ -26,6 +26,7 @@ from benchmarks.canary_rules import (
 )
 from benchmarks.results import FOLDER
 from expectations.errors import CannotAsk
+from expectations.rollout_spec import Rollout, RolloutStep, Watch, WatchedBusiness
 from expectations.sequential.answers import Answer, Kind, together
 from expectations.sequential.rollout import judge_rollout
 from expectations.sequential.stages import Stage
@@ -41,7 +42,6 @@ from expectations.sequential.watching import (
     watched,
     wrong_labels,
 )
-from expectations.spec import Rollout, RolloutStep, Watch, WatchedBusiness
 
 ALPHA = 0.05
 HALF = Stage(number=1, share=0.5, next_share=1.0, minutes=60, requests=500, elapsed=60, idle=0)

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from expectations.rollout_spec import Watch, WatchedBusiness
 from expectations.sequential.ticks import Numbers
-from expectations.spec import Watch, WatchedBusiness
 
 Unit = Literal["requests", "labels", "minutes"]
 

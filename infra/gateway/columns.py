@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from expectations.hiding import HIDDEN_ROLES
-from expectations.spec import PredictionLog
+from expectations.serving_spec import PredictionLog
 
 TYPES: Mapping[str, pa.DataType] = {
     "string": pa.utf8(),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from expectations.spec import Serving
+from expectations.serving_spec import Serving
 from infra.gateway.loading import is_given
 
 

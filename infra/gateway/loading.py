@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from expectations.errors import CannotAsk
-from expectations.spec import Serving
+from expectations.serving_spec import Serving
 from infra.blob_cache import copy_of
 from infra.evidence_store import get_json
 from infra.gateway.arm import Arm

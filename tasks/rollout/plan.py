@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from expectations.history import Release
-from expectations.spec import ReleaseSpec, RolloutStep
+from expectations.rollout_spec import RolloutStep
+from expectations.spec import ReleaseSpec
 from expectations.state import Group, Stage
 from infra.evidence_store import get_json
 from infra.ledger import Ledger
