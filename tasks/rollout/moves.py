@@ -77,9 +77,17 @@ def next_move(plan: Plan, rollout: Rollout, answers: Sequence[Answer]) -> Move:
     if said.kind is Kind.CANNOT_TELL:
         more = f" About {said.more:,} more {said.unit}." if said.more else ""
         return Move(Act.HOLD, f"cannot tell yet: {said.words}{more}")
+    words = _good(answers)
     if ahead == len(plan.stages):
-        return Move(Act.PROMOTE, said.words)
-    return _enter(plan, rollout, ahead, said.words)
+        return Move(Act.PROMOTE, words)
+    return _enter(plan, rollout, ahead, words)
+
+
+def _good(answers: Sequence[Answer]) -> str:
+    """In short; the figures are in the evidence."""
+    metrics = [answer.metric for answer in answers if answer.metric not in ("traffic", "time")]
+    served = [answer.words for answer in answers if answer.metric == "traffic"]
+    return f"good in {', '.join(metrics)}. {' '.join(served)}"
 
 
 def _enter(plan: Plan, rollout: Rollout, stage: int, words: str) -> Move:
