@@ -10,7 +10,10 @@ import numpy.typing as npt
 from infra.gateway.contract import Tensors, Turned
 from infra.runtime import Scorer, not_looked_up
 
-NUMBERS: Mapping[str, type] = {"int64": np.int64, "float": np.float32, "double": np.float64}
+KINDS: Mapping[str, np.dtype[Any]] = {
+    kind: np.dtype(dtype)
+    for kind, dtype in (("string", object), ("int64", np.int64), ("float", np.float32), ("double", np.float64))
+}
 
 # What a caller did not send and is looked up before the package is asked: the tensors with those added.
 Enrich = Callable[[Tensors, int], Awaitable[Tensors]]
@@ -51,16 +54,17 @@ def as_input(column: str, values: npt.NDArray[Any], kind: str, rows: int) -> npt
     """`[rows, 1]` of the kind (string, int64, float, double) that an input takes. Raises Turned (400)."""
     if values.size != rows:
         raise Turned(400, f"{column}: expected {rows} values, as the first input has, found {values.size}.")
-    if kind == "string":
-        if values.dtype != object:
-            raise Turned(400, f"{column}: expected texts (BYTES), found numbers.")
+    # What most requests send: nothing to convert, and nothing to ask.
+    if values.dtype == KINDS[kind]:
         return values.reshape(rows, 1)
+    if kind == "string":
+        raise Turned(400, f"{column}: expected texts (BYTES), found numbers.")
     if values.dtype == object:
         raise Turned(400, f"{column}: expected numbers, found texts.")
     if kind == "int64" and values.dtype.kind in "fu" and not whole(values):
         raise Turned(400, f"{column}: expected whole numbers below 2^63, found fractions, larger or missing ones.")
     if kind != "float":
-        return values.reshape(rows, 1).astype(NUMBERS[kind], copy=False)
+        return values.reshape(rows, 1).astype(KINDS[kind])
     # What a float32 cannot hold becomes infinite, and the guards say so.
     with np.errstate(over="ignore"):
         return values.reshape(rows, 1).astype(np.float32, copy=False)
