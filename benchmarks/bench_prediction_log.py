@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import Claim, write_results
-from infra.gateway.columns import Columns, Input
 from infra.gateway.contract import Answered, Asked
-from infra.gateway.diary import Diary
-from infra.gateway.metrics import Metrics
+from infra.gateway.diary.columns import Columns, Input
+from infra.gateway.diary.diary import Diary
+from infra.gateway.diary.metrics import Metrics
 from infra.local_store import LocalStore
 from infra.prediction_log import read_predictions
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from expectations.errors import Away
-from infra.gateway.columns import Columns, Input
 from infra.gateway.contract import Answered, Asked
-from infra.gateway.diary import Diary, Limits
-from infra.gateway.metrics import Metrics
+from infra.gateway.diary.columns import Columns, Input
+from infra.gateway.diary.diary import Diary, Limits
+from infra.gateway.diary.metrics import Metrics
 from infra.prediction_log import LogReader
 
 CLEAR = Columns((Input("age", "age", "double", "clear"), Input("town", "town", "string", "clear")), frozenset())

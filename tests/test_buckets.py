@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.gateway.buckets import PLACES, SETS, Buckets, shared_memory
+from infra.gateway.desk.buckets import PLACES, SETS, Buckets, shared_memory
 
 
 def test_so_many_come_at_once_and_then_as_fast_as_the_rate():
@@ -49,7 +49,7 @@ def test_processes_share_one_limit_also_with_one_that_was_killed():
     shared = shared_memory()
     code = f"""
 import os, signal
-from infra.gateway.buckets import Buckets
+from infra.gateway.desk.buckets import Buckets
 buckets = Buckets({shared})
 print(sum(buckets.take("a", 1, 1e-6, 500) == 0 for _ in range(1000)), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from served import BAD, GOOD, Written, class_graph, failing_graph, needy_graph, price_graph, slow_graph
 
-from infra.gateway.buckets import Buckets
 from infra.gateway.contract import Asked, Turned
-from infra.gateway.desk import LedgerDesk
-from infra.gateway.following import Following
-from infra.gateway.metrics import Metrics
+from infra.gateway.desk.buckets import Buckets
+from infra.gateway.desk.desk import LedgerDesk
+from infra.gateway.desk.following import Following
+from infra.gateway.diary.metrics import Metrics
 
 HALF, ALL, SHADOW = {"share": 0.5}, {"share": 1.0}, {"share": 0.0, "shadow": True}
 

@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 from expectations.errors import CannotAsk
 from expectations.serving_spec import PredictionLog
 from infra.garbage import garbage
-from infra.gateway.columns import Columns, Hashing, Input, columns_of
-from infra.gateway.diary import Limits
-from infra.gateway.metrics import Metrics
-from infra.gateway.spool import Spool
-from infra.gateway.spool import read as read_spooled
-from infra.gateway.truths import Truth
+from infra.gateway.diary.columns import Columns, Hashing, Input, columns_of
+from infra.gateway.diary.diary import Limits
+from infra.gateway.diary.metrics import Metrics
+from infra.gateway.diary.spool import Spool
+from infra.gateway.diary.spool import read as read_spooled
+from infra.gateway.diary.truths import Truth
 from infra.keys import store_secret
 from infra.ledger import Ledger
 from infra.prediction_log import LogReader, read_predictions
@@ -62,7 +62,7 @@ def book(store, tmp_path, counts):
 def one_stretch(monkeypatch):
     """All that is noted falls into the same ten minutes, so into one file."""
     now = time.time()
-    monkeypatch.setattr("infra.gateway.diary.time", lambda: now)
+    monkeypatch.setattr("infra.gateway.diary.diary.time", lambda: now)
 
 
 def kept(book):
@@ -299,7 +299,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, "tests")
 from diaries import Metrics, asked, diary, note
-from infra.gateway.diary import Limits
+from infra.gateway.diary.diary import Limits
 from infra.store import open_store
 root = Path(sys.argv[1])
 limits = Limits(flush_seconds=0.5, upload_seconds=float(sys.argv[2]))
@@ -396,7 +396,7 @@ def test_a_part_of_the_log_is_read_by_time(store, tmp_path, counts, monkeypatch)
     book = diary(store, tmp_path / "home", counts)
     midnight = datetime(2026, 3, 1, tzinfo=UTC)
     for minutes in (-11, -1, 0, 9, 10, 1441):
-        monkeypatch.setattr("infra.gateway.diary.time", lambda at=minutes: midnight.timestamp() + at * 60)
+        monkeypatch.setattr("infra.gateway.diary.diary.time", lambda at=minutes: midnight.timestamp() + at * 60)
         note(book, asked(f"{minutes:+05d}"))
         kept(book)
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from expectations.errors import Away, CannotAsk
 from infra.gateway.contract import Turned
-from infra.gateway.desk import LedgerDesk
-from infra.gateway.diary import Limits
-from infra.gateway.reports import MOST_CALLERS, Reports
-from infra.gateway.truths import Truth, read_truths
+from infra.gateway.desk.desk import LedgerDesk
+from infra.gateway.diary.diary import Limits
+from infra.gateway.diary.reports import MOST_CALLERS, Reports
+from infra.gateway.diary.truths import Truth, read_truths
 from infra.ledger import Ledger
 from infra.prediction_log import read_feedback, truth_sources, with_truth
 from infra.store import open_store

@@ -10,8 +10,8 @@ from served import GOOD, price_graph
 from test_desk import Bench, price
 
 from infra.envelopes import record_key
-from infra.gateway import following
 from infra.gateway.contract import Turned
+from infra.gateway.desk import following
 from infra.packages import golden_records, keep_package
 from infra.runtime import Scorer
 from infra.store import blob_key
@@ -107,7 +107,7 @@ def test_a_bad_challenger_is_left_out(bench):
 
 
 def test_golden_records_that_get_another_answer_are_refused(bench, monkeypatch):
-    monkeypatch.setattr("infra.gateway.loading.replay", lambda scorer, golden: [3])
+    monkeypatch.setattr("infra.gateway.desk.loading.replay", lambda scorer, golden: [3])
     bench.promoted("r1", price_graph())
     assert not bench.follow().desk.ready()
     assert "the first is number 3" in bench.desk.health()["problems"][0]
@@ -118,7 +118,7 @@ def test_a_graph_that_cannot_be_loaded_is_refused_in_words(bench, monkeypatch):
         raise RuntimeError("no such operator")
 
     bench.promoted("r1", price_graph())
-    monkeypatch.setattr("infra.gateway.loading.open_package", fail)
+    monkeypatch.setattr("infra.gateway.desk.loading.open_package", fail)
     bench.follow()
     assert bench.desk.health()["problems"] == ["r1 is not served: RuntimeError: no such operator"]
 

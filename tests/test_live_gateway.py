@@ -12,9 +12,9 @@ from live_sources import live_of, postgresql_port, redis_port, secret, source_of
 from served import Written
 
 from expectations.spec import ReleaseSpec
-from infra.gateway.loading import Copies, Named, load
-from infra.gateway.post import Seat
-from infra.gateway.scoring import scored
+from infra.gateway.desk.loading import Copies, Named, load
+from infra.gateway.desk.post import Seat
+from infra.gateway.desk.scoring import scored
 from infra.gateway.trial import trial_gateway
 from infra.local_store import LocalStore
 from infra.packages import golden_records, keep_package

@@ -21,8 +21,8 @@ from live_sources import (
 
 from expectations.errors import Away, CannotAsk
 from expectations.live import FRESH, NOT_ASKED, STALE, UNANSWERED, UNKNOWN
-from infra.gateway import live_source
-from infra.gateway.lookups import LiveLookups
+from infra.gateway.live import live_source
+from infra.gateway.live.lookups import LiveLookups
 from infra.sources.live import Looked, open_line
 
 pytestmark = pytest.mark.xdist_group("postgresql")

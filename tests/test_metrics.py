@@ -11,12 +11,12 @@ from hypothesis import settings as rules
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from infra.gateway.metrics import BUCKETS, Metrics
+from infra.gateway.diary.metrics import BUCKETS, Metrics
 
 COUNTING = """
 import sys, time
 from pathlib import Path
-from infra.gateway.metrics import Metrics
+from infra.gateway.diary.metrics import Metrics
 counts = Metrics(Path(sys.argv[1]))
 number = int(sys.argv[2])
 for _ in range(number):
@@ -138,7 +138,7 @@ def test_everything_that_can_be_counted_is_told_in_a_form_that_is_right(tmp_path
 def test_the_age_of_the_ledger_grows(tmp_path, monkeypatch):
     counts = Metrics(tmp_path)
     counts.followed(1)
-    monkeypatch.setattr("infra.gateway.metrics.time", lambda: time.time() + 100)
+    monkeypatch.setattr("infra.gateway.diary.metrics.time", lambda: time.time() + 100)
     assert 100 <= told(counts)["seatrial_gateway_ledger_age_seconds"] < 105
 
 

@@ -8,7 +8,7 @@ from scipy.stats import binomtest, chi2_contingency
 
 from expectations.state import Group, Stage
 from infra.gateway.contract import Asked
-from infra.gateway.split import goes_to_challenger, in_groups, key_of, point, seed_of, text
+from infra.gateway.desk.split import goes_to_challenger, in_groups, key_of, point, seed_of, text
 
 KEYS = st.text(max_size=20)
 SHARES = st.floats(0, 1)

@@ -15,13 +15,13 @@ from hypothesis.extra import numpy as arrays
 from wire_desk import SmallDesk
 from wire_server import call, car_request, json_of, scorers
 
-from infra.gateway.app import App
-from infra.gateway.arm import as_input
-from infra.gateway.bodies import compression, deflated, inflated
 from infra.gateway.contract import Answered, Turned
-from infra.gateway.limits import Limits
-from infra.gateway.tensors import KNOWN, from_binary, from_json, to_binary, to_json
-from infra.gateway.v2 import Inference, Names, encode, read_inference, refuse_misspelt, write_answer
+from infra.gateway.desk.arm import as_input
+from infra.gateway.wire.app import App
+from infra.gateway.wire.bodies import compression, deflated, inflated
+from infra.gateway.wire.limits import Limits
+from infra.gateway.wire.tensors import KNOWN, from_binary, from_json, to_binary, to_json
+from infra.gateway.wire.v2 import Inference, Names, encode, read_inference, refuse_misspelt, write_answer
 
 NUMBERS = [kind for kind in KNOWN.values() if kind.name != "BYTES"]
 numbers = st.sampled_from(NUMBERS).flatmap(

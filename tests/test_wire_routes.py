@@ -9,10 +9,10 @@ import pytest
 from wire_desk import SmallDesk, about_of
 from wire_server import MAKE, WEIGHT, YEAR, call, car_request, json_of, scorers
 
-from infra.gateway.app import App
 from infra.gateway.contract import Answered, Turned
-from infra.gateway.limits import Limits
-from infra.gateway.records import UNGUARDED, Words, answers
+from infra.gateway.wire.app import App
+from infra.gateway.wire.limits import Limits
+from infra.gateway.wire.records import UNGUARDED, Words, answers
 
 CARS = json.dumps(car_request()).encode()
 RECORDS = [{"year": year, "weight kg": kg, "make": make} for year, kg, make in zip(YEAR, WEIGHT, MAKE, strict=True)]

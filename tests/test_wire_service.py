@@ -14,7 +14,7 @@ import pytest
 from wire_server import car_request, serving, serving_here
 
 from expectations.errors import CannotAsk
-from infra.gateway.server import Tls, is_loopback, open_socket, refuse_exposed
+from infra.gateway.wire.server import Tls, is_loopback, open_socket, refuse_exposed
 
 CARS = json.dumps(car_request())
 

@@ -8,8 +8,8 @@ from wire_desk import SmallDesk
 from wire_server import call, car_request, json_of, scorers
 
 from expectations.errors import CannotAsk
-from infra.gateway.app import App
-from infra.gateway.tokens import ROLES, read_tokens
+from infra.gateway.wire.app import App
+from infra.gateway.wire.tokens import ROLES, read_tokens
 
 TRUTHS = b'{"truths":[{"request_id":"a","truth":1}]}'
 ASKED = {

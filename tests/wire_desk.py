@@ -9,12 +9,12 @@ import logging
 import sys
 from pathlib import Path
 
-from infra.gateway.app import App
-from infra.gateway.arm import Arm
 from infra.gateway.contract import DATATYPES, About, Answered, Tensor, Turned
-from infra.gateway.limits import Limits
-from infra.gateway.server import Tls, make_server, open_socket
-from infra.gateway.tokens import read_tokens
+from infra.gateway.desk.arm import Arm
+from infra.gateway.wire.app import App
+from infra.gateway.wire.limits import Limits
+from infra.gateway.wire.server import Tls, make_server, open_socket
+from infra.gateway.wire.tokens import read_tokens
 from infra.runtime import Scorer
 
 KINDS = {"string": "BYTES", "int64": "INT64", "float": "FP32", "double": "FP64"}

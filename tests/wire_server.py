@@ -19,9 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from wire_desk import SmallDesk
 
-from infra.gateway.app import App
-from infra.gateway.limits import Limits
-from infra.gateway.server import make_server, open_socket
+from infra.gateway.wire.app import App
+from infra.gateway.wire.limits import Limits
+from infra.gateway.wire.server import make_server, open_socket
 from infra.runtime import Scorer
 
 DESK = Path(__file__).parent / "wire_desk.py"

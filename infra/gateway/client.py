@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from expectations.errors import Away, CannotAsk
-from infra.gateway.tensors import datatype_name, from_binary, to_binary
-from infra.gateway.tensors import to_json as as_values
+from infra.gateway.wire.tensors import datatype_name, from_binary, to_binary
+from infra.gateway.wire.tensors import to_json as as_values
 from infra.runtime import Scorer
 
 HEADER = "Inference-Header-Content-Length"

@@ -19,9 +19,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from expectations.errors import CannotAsk
-from infra.gateway.buckets import shared_memory
-from infra.gateway.server import Tls, open_socket, refuse_exposed
-from infra.gateway.tokens import read_tokens
+from infra.gateway.desk.buckets import shared_memory
+from infra.gateway.wire.server import Tls, open_socket, refuse_exposed
+from infra.gateway.wire.tokens import read_tokens
 
 # Until a worker that died is begun again: doubled each time, forgotten once one has lived so long.
 PAUSE, LONGEST_PAUSE, LIVED = 0.1, 10.0, 10.0

@@ -18,17 +18,17 @@ from typing import Any
 import uvicorn
 
 from expectations.errors import CannotAsk
-from infra.gateway.app import App
-from infra.gateway.buckets import Buckets
-from infra.gateway.columns import columns_of
-from infra.gateway.desk import LedgerDesk
-from infra.gateway.diary import Diary
-from infra.gateway.following import Following
-from infra.gateway.loading import Loaded
-from infra.gateway.metrics import Metrics
-from infra.gateway.reports import Reports
-from infra.gateway.server import Tls, make_server
-from infra.gateway.tokens import read_tokens
+from infra.gateway.desk.buckets import Buckets
+from infra.gateway.desk.desk import LedgerDesk
+from infra.gateway.desk.following import Following
+from infra.gateway.desk.loading import Loaded
+from infra.gateway.diary.columns import columns_of
+from infra.gateway.diary.diary import Diary
+from infra.gateway.diary.metrics import Metrics
+from infra.gateway.diary.reports import Reports
+from infra.gateway.wire.app import App
+from infra.gateway.wire.server import Tls, make_server
+from infra.gateway.wire.tokens import read_tokens
 from infra.keys import home
 from infra.ledger import Ledger
 from infra.store import open_store

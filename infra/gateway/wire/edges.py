@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from infra.gateway.app import App
 from infra.gateway.contract import Turned
-from infra.gateway.replies import Header, Reply, refusal
+from infra.gateway.wire.app import App
+from infra.gateway.wire.replies import Header, Reply, refusal
 
 HEALTH = "/v2/health/"
 _offer = re.compile(rb"\r\nupgrade:", re.IGNORECASE)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from infra.gateway.contract import Turned
-from infra.gateway.pages import TIME, texts
+from infra.gateway.diary.pages import TIME, texts
 from infra.runtime import label_text
 
 FIELDS = ("request_id", "row", "truth", "value")

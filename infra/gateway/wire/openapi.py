@@ -5,10 +5,10 @@ from typing import Any
 from urllib.parse import quote
 
 from infra.gateway.contract import About
-from infra.gateway.feedback import WORDS_LENGTH
-from infra.gateway.limits import Limits
-from infra.gateway.tensors import KNOWN, TEXT
-from infra.gateway.v2 import ID_LENGTH, KEY_LENGTH
+from infra.gateway.wire.feedback import WORDS_LENGTH
+from infra.gateway.wire.limits import Limits
+from infra.gateway.wire.tensors import KNOWN, TEXT
+from infra.gateway.wire.v2 import ID_LENGTH, KEY_LENGTH
 
 Schema = dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, TypeVar
 
 from infra.gateway.contract import Turned
-from infra.gateway.limits import Limits
+from infra.gateway.wire.limits import Limits
 
 Headers = Mapping[bytes, bytes]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infra.gateway.cells import Rows, joined
-from infra.gateway.columns import TYPES, Columns, Hashing, Input
 from infra.gateway.contract import Answered, Asked
+from infra.gateway.diary.cells import Rows, joined
+from infra.gateway.diary.columns import TYPES, Columns, Hashing, Input
 
 TIME = pa.timestamp("us", tz="UTC")
 # Enough to see what it was; an error's words can hold a whole record.

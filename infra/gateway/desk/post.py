@@ -8,8 +8,8 @@ from typing import Any
 
 from expectations.traffic import Route
 from infra.gateway.contract import About, Asked, Tensor, Turned
-from infra.gateway.loading import Loaded
-from infra.gateway.split import goes_to_challenger, key_of, seed_of
+from infra.gateway.desk.loading import Loaded
+from infra.gateway.desk.split import goes_to_challenger, key_of, seed_of
 
 CHAMPION, CHALLENGER, FALLBACK = "champion", "challenger", "fallback"
 

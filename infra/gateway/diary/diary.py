@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.errors import CannotAsk
-from infra.gateway.columns import Columns, Hashing
 from infra.gateway.contract import Answered, Asked, Turned
-from infra.gateway.metrics import Metrics
-from infra.gateway.pages import page
-from infra.gateway.spool import STRETCH_SECONDS, Full, Spool
-from infra.gateway.truths import Truth, truths_page
+from infra.gateway.diary.columns import Columns, Hashing
+from infra.gateway.diary.metrics import Metrics
+from infra.gateway.diary.pages import page
+from infra.gateway.diary.spool import STRETCH_SECONDS, Full, Spool
+from infra.gateway.diary.truths import Truth, truths_page
 from infra.keys import spool_folder, store_secret
 from infra.store import Store
 

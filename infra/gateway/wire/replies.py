@@ -4,10 +4,10 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote
 
-from infra.gateway.bodies import compression, deflated
 from infra.gateway.contract import Turned
-from infra.gateway.routes import WrongMethod
-from infra.gateway.v2 import encode
+from infra.gateway.wire.bodies import compression, deflated
+from infra.gateway.wire.routes import WrongMethod
+from infra.gateway.wire.v2 import encode
 
 Header = tuple[bytes, bytes]
 

@@ -13,8 +13,8 @@ import msgspec
 import numpy.typing as npt
 
 from infra.gateway.contract import Answered, Tensors, Turned
-from infra.gateway.limits import Limits
-from infra.gateway.tensors import datatype_name, from_binary, from_json, to_binary, to_json, told
+from infra.gateway.wire.limits import Limits
+from infra.gateway.wire.tensors import datatype_name, from_binary, from_json, to_binary, to_json, told
 
 Size = Annotated[int, msgspec.Meta(ge=0)]
 ID_LENGTH = 128

@@ -16,10 +16,10 @@ from expectations.errors import CannotAsk
 from expectations.serving_spec import Serving
 from infra.blob_cache import copy_of
 from infra.evidence_store import get_json
-from infra.gateway.arm import Arm
 from infra.gateway.contract import DATATYPES, Tensor
-from infra.gateway.lookups import LiveLookups
-from infra.gateway.pool import Pool
+from infra.gateway.desk.arm import Arm
+from infra.gateway.desk.pool import Pool
+from infra.gateway.live.lookups import LiveLookups
 from infra.packages import open_package, replay
 from infra.runtime import Scorer
 from infra.store import Store

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from infra.gateway.actions import KEY, Actions, Call
-from infra.gateway.bodies import Gone, Headers, Receive
 from infra.gateway.contract import ANONYMOUS, Desk, Turned
-from infra.gateway.limits import Limits
-from infra.gateway.replies import JSON_LENGTH, Reply, compressed, refusal
-from infra.gateway.routes import Routes, WrongMethod
-from infra.gateway.tokens import Tokens
+from infra.gateway.wire.actions import KEY, Actions, Call
+from infra.gateway.wire.bodies import Gone, Headers, Receive
+from infra.gateway.wire.limits import Limits
+from infra.gateway.wire.replies import JSON_LENGTH, Reply, compressed, refusal
+from infra.gateway.wire.routes import Routes, WrongMethod
+from infra.gateway.wire.tokens import Tokens
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

@@ -16,10 +16,10 @@ from expectations.errors import CannotAsk
 from expectations.state import Release, Rollout, State
 from expectations.traffic import Route, route
 from infra.checkpoints import Known
-from infra.gateway.last_state import keep_state, last_state
-from infra.gateway.loading import Copies, Loaded, Named, load
-from infra.gateway.metrics import Metrics
-from infra.gateway.post import Post, make_post
+from infra.gateway.desk.last_state import keep_state, last_state
+from infra.gateway.desk.loading import Copies, Loaded, Named, load
+from infra.gateway.desk.post import Post, make_post
+from infra.gateway.diary.metrics import Metrics
 from infra.ledger import Ledger
 from infra.rollout_page import build_rollout_page
 from infra.store import Store

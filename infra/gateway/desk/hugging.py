@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.gateway.contract import Answered, Asked
-from infra.gateway.loading import Loaded
+from infra.gateway.desk.loading import Loaded
 
 LOG = logging.getLogger("seatrial.gateway")
 CALLERS = 10_000

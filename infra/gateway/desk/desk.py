@@ -7,19 +7,19 @@ from functools import partial
 from math import ceil
 from typing import Any
 
-from infra.gateway.buckets import Buckets
 from infra.gateway.contract import About, Answered, Asked, Turned
-from infra.gateway.diary import Diary
-from infra.gateway.following import Following
-from infra.gateway.given import given
-from infra.gateway.hugging import Hugging
-from infra.gateway.loading import Loaded
-from infra.gateway.metrics import Metrics
-from infra.gateway.post import CHALLENGER, CHAMPION, Post, Seat
-from infra.gateway.reports import Reports
-from infra.gateway.scoring import answer_from
-from infra.gateway.shadow import Shadow
-from infra.gateway.truths import read_truths
+from infra.gateway.desk.buckets import Buckets
+from infra.gateway.desk.following import Following
+from infra.gateway.desk.given import given
+from infra.gateway.desk.hugging import Hugging
+from infra.gateway.desk.loading import Loaded
+from infra.gateway.desk.post import CHALLENGER, CHAMPION, Post, Seat
+from infra.gateway.desk.scoring import answer_from
+from infra.gateway.desk.shadow import Shadow
+from infra.gateway.diary.diary import Diary
+from infra.gateway.diary.metrics import Metrics
+from infra.gateway.diary.reports import Reports
+from infra.gateway.diary.truths import read_truths
 
 LOG = logging.getLogger("seatrial.gateway")
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.gateway.contract import Answered, Tensors
-from infra.gateway.loading import ANSWERS, Loaded, as_served
+from infra.gateway.desk.loading import ANSWERS, Loaded, as_served
 
 Outputs = Mapping[str, npt.NDArray[Any]]
 Rows = npt.NDArray[np.intp]

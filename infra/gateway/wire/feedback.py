@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import msgspec
 
 from infra.gateway.contract import Turned
-from infra.gateway.limits import Limits
-from infra.gateway.v2 import ID_LENGTH, decoded
+from infra.gateway.wire.limits import Limits
+from infra.gateway.wire.v2 import ID_LENGTH, decoded
 
 WORDS_LENGTH = 10_000
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH)]

@@ -5,16 +5,16 @@ import secrets
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-from infra.gateway.bodies import Bodies, Headers, Receive
 from infra.gateway.contract import Answered, Asked, Desk, Tensors, Turned
-from infra.gateway.feedback import read_report, read_truths
-from infra.gateway.limits import Limits
-from infra.gateway.metadata import Known, about_model, about_server
-from infra.gateway.openapi import document
-from infra.gateway.records import read_records, write_records
-from infra.gateway.replies import JSON_LENGTH, PAGE, Reply, inference
-from infra.gateway.routes import Route
-from infra.gateway.v2 import checked_key, encode, read_inference, write_answer
+from infra.gateway.wire.bodies import Bodies, Headers, Receive
+from infra.gateway.wire.feedback import read_report, read_truths
+from infra.gateway.wire.limits import Limits
+from infra.gateway.wire.metadata import Known, about_model, about_server
+from infra.gateway.wire.openapi import document
+from infra.gateway.wire.records import read_records, write_records
+from infra.gateway.wire.replies import JSON_LENGTH, PAGE, Reply, inference
+from infra.gateway.wire.routes import Route
+from infra.gateway.wire.v2 import checked_key, encode, read_inference, write_answer
 
 KEY = b"x-seatrial-key"
 

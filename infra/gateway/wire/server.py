@@ -12,8 +12,8 @@ from pathlib import Path
 import uvicorn
 
 from expectations.errors import CannotAsk
-from infra.gateway.app import App
-from infra.gateway.edges import Edges
+from infra.gateway.wire.app import App
+from infra.gateway.wire.edges import Edges
 
 BACKLOG = 2048
 ACCEPTED_AT_ONCE = 16

@@ -5,8 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 from infra.gateway.contract import About, Desk, Tensor, Turned
-from infra.gateway.records import Words
-from infra.gateway.v2 import Names
+from infra.gateway.wire.records import Words
+from infra.gateway.wire.v2 import Names
 
 EXTENSIONS = ["binary_tensor_data", "model_versions", "records", "feedback", "reports"]
 

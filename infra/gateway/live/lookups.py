@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from expectations.live import NOT_ASKED, LiveLookup, live_input, state_input
 from infra.gateway.contract import Tensors
-from infra.gateway.live_source import Counts, LiveSource
+from infra.gateway.live.live_source import Counts, LiveSource
 from infra.sources.live import Key
 
 # A key that is longer is no key.

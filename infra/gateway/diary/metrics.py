@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from expectations.traffic import MODES
-from infra.gateway.tallies import Cell, Tallies, collect
+from infra.gateway.diary.tallies import Cell, Tallies, collect
 
 NAME = "seatrial_gateway_"
 # Answers are counted in buckets of so many seconds.

@@ -11,7 +11,7 @@ from functools import partial
 
 from expectations.errors import CannotAsk
 from expectations.live import FRESH, STALE, UNANSWERED, UNKNOWN, LiveLookup
-from infra.gateway.asking import Askers, Job
+from infra.gateway.live.asking import Askers, Job
 from infra.sources.live import CUT_AFTER, Key, Looked, open_line
 
 MOST_KEYS = 100_000

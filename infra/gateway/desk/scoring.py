@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.gateway.contract import Answered, Asked, Tensors, Turned
-from infra.gateway.distrust import Distrusted, can_stand_in, distrusted, emptied, filled, only
-from infra.gateway.loading import Loaded, as_served
-from infra.gateway.pool import Full
-from infra.gateway.post import CHALLENGER, FALLBACK, Post, Seat
+from infra.gateway.desk.distrust import Distrusted, can_stand_in, distrusted, emptied, filled, only
+from infra.gateway.desk.loading import Loaded, as_served
+from infra.gateway.desk.pool import Full
+from infra.gateway.desk.post import CHALLENGER, FALLBACK, Post, Seat
 
 Outputs = Mapping[str, npt.NDArray[Any]]
 

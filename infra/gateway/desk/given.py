@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from expectations.serving_spec import Serving
-from infra.gateway.loading import is_given
+from infra.gateway.desk.loading import is_given
 
 
 def given(outputs: Mapping[str, npt.NDArray[Any]], rules: Serving, caller: str) -> Mapping[str, npt.NDArray[Any]]:

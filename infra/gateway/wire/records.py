@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.gateway.contract import Answered, Tensors, Turned
-from infra.gateway.limits import Limits
-from infra.gateway.tensors import TEXT
-from infra.gateway.v2 import Names, checked_id, checked_key, checked_rows, decoded, encode, refuse_misspelt
+from infra.gateway.wire.limits import Limits
+from infra.gateway.wire.tensors import TEXT
+from infra.gateway.wire.v2 import Names, checked_id, checked_key, checked_rows, decoded, encode, refuse_misspelt
 
 Value = str | int | float | bool | None
 NOTHING = type(None)

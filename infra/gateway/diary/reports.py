@@ -9,7 +9,7 @@ from typing import Any
 
 from expectations.errors import Away
 from infra.gateway.contract import Turned
-from infra.gateway.metrics import Metrics
+from infra.gateway.diary.metrics import Metrics
 
 LOG = logging.getLogger("seatrial.gateway")
 # Of each process of a gateway and each model: the first is recorded at once, those of the time after it together.

@@ -1,0 +1,1 @@
+"""What is written down beside the answers: predictions, truths, reports and counts."""

@@ -1,0 +1,1 @@
+"""What a package asks of sources outside while it answers."""

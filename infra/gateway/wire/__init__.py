@@ -1,0 +1,1 @@
+"""HTTP in and out: bytes to tensors, an answer to bytes, and every edge that a caller may try."""
