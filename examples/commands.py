@@ -49,6 +49,8 @@ def seatrial(*arguments: str, quiet: bool = False) -> tuple[int, dict[str, Any]]
 def gateway(store: str, model: str, processes: int = 1) -> Iterator[str]:
     """`seatrial serve` on a free port of loopback; gives its URL once it listens."""
     arguments = ["serve", "--store", store, "--model", model, "--port", "0", "--processes", str(processes)]
+    # Sooner than by default, for a rollout at a demonstration's pace.
+    arguments += ["--log-every", "2"]
     print(f"$ seatrial {' '.join(arguments)}", flush=True)
     process = subprocess.Popen([SEATRIAL, *arguments, "--json"], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None

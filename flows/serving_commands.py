@@ -18,6 +18,9 @@ from flows.answering import Command, as_json, store_option
 @click.option("--tokens", type=click.Path(path_type=Path), help="Who may ask: sha256 of each token, name and roles.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="PEM: the certificate and its chain.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="PEM: the certificate's key.")
+@click.option(
+    "--log-every", "log_every_s", default=10.0, show_default=True, help="Seconds until predictions are in the store."
+)
 @click.option("--exposed", is_flag=True, help="Others may reach it without TLS and tokens: something else guards it.")
 @as_json
 def serve(
@@ -29,6 +32,7 @@ def serve(
     tokens: Path | None,
     tls_cert: Path | None,
     tls_key: Path | None,
+    log_every_s: float,
     exposed: bool,
     json_: bool,
 ) -> None:
@@ -53,7 +57,7 @@ def serve(
             asked = ", ".join(models) or "every model that has a champion"
             click.echo(f"Listening on {url}, {processes} process(es), for {asked}. Ctrl-C ends it.")
 
-    gateway = Gateway(store_url, models, host, port, processes, tokens, tls_cert, tls_key, exposed)
+    gateway = Gateway(store_url, models, host, port, processes, tokens, tls_cert, tls_key, exposed, log_every_s)
     run_gateway(gateway, tell, up)
     if not json_:
         click.echo("Ended; what was asked before was answered.")

@@ -76,7 +76,7 @@ class Gateway:
     def get(self, path):
         return self.ask(path, None, "GET")
 
-    def until_all_say(self, release, seconds=10, asked=24):
+    def until_all_say(self, release, seconds=60, asked=24):
         """Seconds until so many requests in a row, each on a new connection, were answered by the release."""
         began, right = time.monotonic(), 0
         first = began

@@ -386,22 +386,3 @@ def test_a_caller_who_asks_at_the_boundary_is_told_of(bench, caplog):
 
 def years():
     return np.linspace(1990, 2020, 3001)
-
-
-def test_the_desks_share_of_a_request_is_small(bench):
-    rolling_out(bench, HALF, champion={"key": "customer"})
-    one = asked(customer=["c"])
-    arm = bench.following.posts["cars"].seat(one, "c").loaded.arm
-
-    async def spent(ask):
-        began = time.process_time()
-        for _ in range(1000):
-            await ask()
-        return (time.process_time() - began) / 1000
-
-    async def bare():
-        arm.answer(one.tensors, 1)
-
-    # The smallest of some runs, since others are at work here too. On a quiet machine it is about 15 µs.
-    whole = min(asyncio.run(spent(lambda: bench.desk.answer(one))) for _ in range(5))
-    assert whole - min(asyncio.run(spent(bare)) for _ in range(5)) < 60e-6

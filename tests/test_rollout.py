@@ -55,6 +55,7 @@ def written(tmp_path, monkeypatch):
 def gateway(written):
     """A real one with two processes; gives its URL once it is ready."""
     command = [BIN / "seatrial", "serve", "--store", written.url, "--model", "cars", "--port", "0", "--processes", "2"]
+    command += ["--log-every", "1"]
     process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, text=True)
     try:
         yield next(json.loads(line)["listening"] for line in process.stdout if "listening" in line)

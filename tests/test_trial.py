@@ -40,16 +40,29 @@ def spec(**serving):
 
 
 def processes():
-    """Those of trial gateways, by what the system says of them."""
-    found = []
+    """Those of gateways that this process began, by what the system says of them."""
+    parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            mine = b"infra.gateway" in (folder / "cmdline").read_bytes()
-            if mine and b"/seatrial-trial-" in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
+            parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
         except OSError:
             continue
-    return found
+    return [one for one in parents if is_below(os.getpid(), one, parents) and is_gateway(one)]
+
+
+def is_below(ancestor, one, parents):
+    while one in parents:
+        one = parents[one]
+        if one == ancestor:
+            return True
+    return False
+
+
+def is_gateway(one):
+    try:
+        return b"infra.gateway" in Path(f"/proc/{one}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def test_the_gateway_answers_as_the_package_does_to_the_last_bit_whatever_the_spec_hides(kept, scorer):

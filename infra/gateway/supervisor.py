@@ -174,6 +174,7 @@ class Gateway:
     certificate: Path | None = None
     key: Path | None = None
     exposed: bool = False
+    log_every_s: float = 10.0
 
 
 def run_gateway(gateway: Gateway, tell: Tell, up: Callable[[str], None]) -> None:
@@ -185,6 +186,7 @@ def run_gateway(gateway: Gateway, tell: Tell, up: Callable[[str], None]) -> None
     plan = {
         "store": gateway.store_url,
         "models": list(gateway.models),
+        "log_every_s": gateway.log_every_s,
         **{name: str(path) if path else "" for name, path in _files(gateway).items()},
     }
     with TemporaryDirectory(prefix="seatrial-metrics-") as metrics:

@@ -23,7 +23,7 @@ from infra.gateway.desk.desk import LedgerDesk
 from infra.gateway.desk.following import Following
 from infra.gateway.desk.loading import Loaded
 from infra.gateway.diary.columns import columns_of
-from infra.gateway.diary.diary import Diary
+from infra.gateway.diary.diary import Diary, Limits
 from infra.gateway.diary.metrics import Metrics
 from infra.gateway.diary.reports import Reports
 from infra.gateway.wire.app import App
@@ -99,7 +99,7 @@ def _serve(plan: dict[str, Any], ending: Ending) -> None:
     tls = Tls(Path(plan["certificate"]), Path(plan["key"])) if plan["certificate"] else None
     # A store that is away now comes back, and is not to find another in its place.
     store, metrics = open_store(plan["store"], make=False), Metrics(Path(plan["metrics"]))
-    diary = Diary(store, home(), metrics).start()
+    diary = Diary(store, home(), metrics, Limits(upload_seconds=plan["log_every_s"])).start()
     reports = Reports(_appending(Ledger(store, home())), metrics).start()
     following = Following(store, home(), tuple(plan["models"]), metrics, _knowing(diary))
     following.start()
