@@ -68,7 +68,7 @@ class LocalStore:
         self._expect_folder()
         with on_disk(f"writing {path}"):
             if path.exists():
-                _sync(path.parent)
+                sync_folder(path.parent)
                 return False
             with temporary(path.parent) as file:
                 file.write(data)
@@ -135,7 +135,7 @@ class LocalStore:
         path = self._path(key)
         with on_disk(f"removing {path}"):
             path.unlink(missing_ok=True)
-            _sync(path.parent)
+            sync_folder(path.parent)
 
     def place(self, key: str) -> str:
         """See Store."""
@@ -206,7 +206,7 @@ def link(file: IO[bytes], path: Path) -> bool:
         return False
     finally:
         # Also of who came second: what the first has linked may not be safe yet, and both say that it is there.
-        _sync(path.parent)
+        sync_folder(path.parent)
 
 
 def _make(folder: Path) -> None:
@@ -217,10 +217,11 @@ def _make(folder: Path) -> None:
             folder.mkdir(exist_ok=True, mode=0o700)
         except FileExistsError:
             raise CannotAsk(f"{folder}: expected a folder, found a file. Name another place.") from None
-        _sync(folder.parent)
+        sync_folder(folder.parent)
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Makes what a folder names survive a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -20,6 +20,7 @@ from threading import Lock
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.local_store import sync_folder
 from infra.store import Store
 
 OPEN, CLOSED, KEY = ".open", ".arrow", b"seatrial.key"
@@ -123,7 +124,7 @@ class Spool:
         file = _File(path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
             file.append(schema.with_metadata({KEY: key.encode()}).serialize())
-            _sync(self.folder)
+            sync_folder(self.folder)
         except OSError:
             os.close(file.descriptor)
             path.unlink()
@@ -176,7 +177,7 @@ def _own_folder(root: Path) -> tuple[Path, int]:
         with suppress(FileNotFoundError):
             lock = os.open(folder, os.O_RDONLY)
             if _lock(lock) and folder.exists():
-                _sync(root)
+                sync_folder(root)
                 return folder, lock
             os.close(lock)
 
@@ -208,11 +209,3 @@ def _write(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
