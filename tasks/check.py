@@ -14,7 +14,7 @@ from infra.evidence_store import get_json
 from infra.gateway.client import Client
 from infra.gateway.trial import trial_gateway
 from infra.packages import open_package
-from infra.runtime import Predictions, Scorer
+from infra.runtime import Scorer
 from tasks.job import Job, Manifest, champion, read_data, read_part
 from tasks.split import CALIBRATION, TEST, TRAIN
 
@@ -45,10 +45,6 @@ class Subject:
     def scorer(self) -> Scorer:
         """The package, loaded as production loads it."""
         return open_package(self.job.store(), self.packed["package"])
-
-    def score(self, rows: pd.DataFrame) -> Predictions:
-        """What the package says of snapshot rows."""
-        return self.scorer().score(rows)
 
     def gateway(self, live: bool = True) -> AbstractContextManager[Client]:
         """A client of a gateway that serves the package as production will, for as long as the context lasts; without
