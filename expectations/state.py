@@ -101,7 +101,8 @@ class Rollout:
     def moved(self, time: str, stage: int, body: Body, status: str = "running") -> "Rollout":
         """With one more line in the timeline."""
         line = Moved(time, stage, str(body.get("why", "")), evidence_of(body))
-        return replace(self, stage=stage, status=status, timeline=(*self.timeline, line), evidence=line.evidence)
+        kept = line.evidence or self.evidence
+        return replace(self, stage=stage, status=status, timeline=(*self.timeline, line), evidence=kept)
 
 
 @dataclass(frozen=True)

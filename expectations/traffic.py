@@ -11,6 +11,8 @@ from expectations.transitions import Transition, of_release
 
 # A longer one would be none: nobody would have to look after it.
 LONGEST_LEASE = timedelta(days=1)
+# What gateways are promised to need until they obey a record; a rehearsal that takes longer ends the rollout.
+OBEYS_WITHIN_S = 2.0
 MODES = ("normal", "warn", "fallback", "refuse", "off")
 # As the ledger writes times: of equal length, so that what is later is greater.
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -149,7 +151,8 @@ def _check_traffic_set(state: State, model: str, body: Body, now: str) -> str | 
 
 def _traffic_set(draft: State, record: Record) -> None:
     body, running = record.body, draft.rollouts[record.model]
-    leased = replace(running, holder=body["holder"], lease_until=body["lease_until"], evidence=evidence_of(body))
+    evidence = evidence_of(body) or running.evidence
+    leased = replace(running, holder=body["holder"], lease_until=body["lease_until"], evidence=evidence)
     moves = body["stage"] != running.stage
     draft.rollouts[record.model] = leased.moved(record.time, body["stage"], body) if moves else leased
 

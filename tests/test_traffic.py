@@ -122,6 +122,12 @@ def test_a_mode_and_its_fallback_are_in_the_route():
     assert route(after(*ROLLED_OUT, MODE[0], BACK[1]), "m").fallback is None
 
 
+def test_what_was_measured_last_stays_the_evidence_when_a_person_stops_the_rollout():
+    measured = ("traffic set", {**TRAFFIC[0][1], "evidence": "sha256:e"})
+    for later in ((), (TRAFFIC[0],), (WITHDRAWN,), (BACK[1],)):
+        assert after(*TO_ROLL_OUT, ROLLOUT, measured, *later).rollouts["m"].evidence == "sha256:e"
+
+
 def test_groups_are_part_of_a_stage():
     groups = [{"column": "region", "values": ["north"]}]
     stages = [{"share": 0.0, "groups": groups}, {"share": 1.0, "groups": []}]

@@ -72,10 +72,11 @@ class Drive:
         return next_move(self._plan, self._rollout, answers), answers
 
     def _act(self, move: Move, answers: Sequence[Answer], now: datetime) -> None:
-        if move.act is Act.HOLD and not self._lease.is_due(self._rollout, now):
+        # Before the first stage there is nothing to renew.
+        if move.act is Act.HOLD and (self._rollout.stage < 0 or not self._lease.is_due(self._rollout, now)):
             return
         evidence = self._watch.keep(answers, now)
-        if move.act is Act.HOLD and self._rollout.stage >= 0:
+        if move.act is Act.HOLD:
             self._lease.move(self._rollout.stage, move.words, evidence)
         elif move.act is Act.ENTER:
             self._lease.move(move.stage, move.words, evidence)

@@ -10,10 +10,8 @@ import polars as pl
 from expectations.sequential.answers import Answer, Kind, together
 from expectations.sequential.stages import Stage as Standing
 from expectations.state import Rollout
+from expectations.traffic import OBEYS_WITHIN_S
 from tasks.rollout.plan import Plan
-
-# What gateways are promised to need until they obey a record.
-OBEYS_WITHIN_S = 2.0
 
 
 class Act(StrEnum):
