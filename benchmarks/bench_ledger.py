@@ -6,18 +6,21 @@ The records are signed and chained like any others, and laid into the store with
 import os
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.results import Claim, write_results
+from expectations.approvals import decision
 from expectations.history import Record
+from expectations.people import GRANTS, identity
 from expectations.records import digest_of
+from expectations.state import Person
+from expectations.statements import public_key
 from infra import checkpoints
 from infra.checkpoints import NONE_BEFORE, Known
 from infra.envelopes import CHECKPOINT, GENESIS, RECORD, public_part, record_key, sign
 from infra.keys import pipeline_key
-from infra.ledger import Ledger
+from infra.ledger import Ledger, now
 from infra.local_store import LocalStore
 
 RECORDS, MODELS = 100_000, 50
@@ -53,15 +56,19 @@ def _seconds(store: Path, home: Path) -> float:
 def _write(store: Path, home: Path) -> None:
     """Releases that go from started to champion, four records each, and a checkpoint at every thousandth."""
     signer, known = pipeline_key(home), Known()
+    vera = Person("vera", ("validator", GRANTS), (public_key(signer.public_key),))
     public = public_part(signer)
     for folder in ("ledger", "checkpoints"):
         (store / folder).mkdir(parents=True)
     bodies = [("", GENESIS, {"keyid": public["keyid"], "public_key": public})]
+    bodies.append(("", "identity set", identity(known.state, vera, "vera", signer)))
     served: dict[str, str] = {}
     for seq in range(RECORDS):
         if not bodies:
             bodies = _life(seq // 4, served)
         model, kind, body = bodies.pop(0)
+        if kind == "decided":
+            body = decision(known.state.releases[body["release"]], "vera", "approve", "", now(), signer)
         content = _content(seq, known.head, kind, model, body)
         data = sign(content, RECORD, signer)
         (store / record_key(seq)).write_bytes(data)
@@ -74,8 +81,7 @@ def _write(store: Path, home: Path) -> None:
 
 
 def _content(seq: int, head: str, kind: str, model: str, body: dict[str, Any]) -> dict[str, Any]:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {"seq": seq, "previous": head or NONE_BEFORE, "time": now, "kind": kind, "model": model, "body": body}
+    return {"seq": seq, "previous": head or NONE_BEFORE, "time": now(), "kind": kind, "model": model, "body": body}
 
 
 def _life(number: int, served: dict[str, str]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -86,7 +92,7 @@ def _life(number: int, served: dict[str, str]) -> list[tuple[str, str, dict[str,
     return [
         (model, "release started", {**one, "spec_digest": DIGEST, "as_of": "2026-01-01T00:00:00", "developers": ["d"]}),
         (model, "release judged", {**one, **judged}),
-        (model, "decided", {"release": release, "person": "v", "decision": "approve", "dossier_digest": DIGEST}),
+        (model, "decided", {"release": release}),
         (model, "promoted", {"release": release, "without_rollout": "nobody is served"}),
     ]
 

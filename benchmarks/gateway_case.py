@@ -15,6 +15,7 @@ import pandas as pd
 
 from expectations.spec import Guards
 from infra.evidence_store import put_json
+from infra.gateway.trial import found, say_yes
 from infra.ledger import Ledger
 from infra.local_store import LocalStore
 from infra.packages import golden_records, keep_package
@@ -71,14 +72,18 @@ def released(case: Case) -> Path:
     """A store with two models, the package and the bare graph, as champions; the account's home is beside it."""
     store = LocalStore(case.folder / "store")
     ledger = Ledger(store, case.folder / "home")
+    signer = found(ledger)
     for model, graph in ((MODEL, case.package), (BARE, (case.folder / "core.onnx").read_bytes())):
         for kind, body in _steps(store, graph, case.golden, model):
             ledger.decide_and_append(lambda _, kind=kind, model=model, body=body: (kind, model, body))
+        say_yes(ledger, model, f"{model}-1", signer)
+        first = {"release": f"{model}-1", "without_rollout": "the first that serves"}
+        ledger.decide_and_append(lambda _, model=model, first=first: ("promoted", model, first))
     return case.folder / "store"
 
 
 def _steps(store: LocalStore, graph: bytes, golden: pd.DataFrame, model: str) -> list[tuple[str, dict[str, Any]]]:
-    """What a release, a person's decision and a promotion leave in the ledger."""
+    """What a release leaves in the ledger."""
     digest, blobs = keep_package(store, graph, golden_records(Scorer(graph), golden))
     blobs |= {"package": digest, "document": put_json(store, {"spec": {"model": {"name": model}, "serving": {}}})}
     mine, document = {"release": f"{model}-1"}, {"dossier_digest": blobs["document"]}
@@ -87,8 +92,6 @@ def _steps(store: LocalStore, graph: bytes, golden: pd.DataFrame, model: str) ->
     return [
         ("release started", {**mine, "spec_digest": model, "as_of": "2026-01-01T00:00:00", **who}),
         ("release judged", {**mine, **judged, "blobs": blobs, **document}),
-        ("decided", {**mine, "person": "vera", "decision": "approve", **document}),
-        ("promoted", {**mine, "without_rollout": "the first that serves"}),
     ]
 
 

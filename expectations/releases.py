@@ -1,7 +1,8 @@
 """The ways that a release can go, from started to champion and beyond."""
 
-from collections.abc import Iterable
+from typing import Any
 
+from expectations.approvals import check_decided, check_standing, decided
 from expectations.state import Body, Record, Release, State
 from expectations.transitions import Transition, of_release
 from expectations.verdicts import Outcome
@@ -11,37 +12,15 @@ def _check_new(state: State, _model: str, body: Body, _now: str) -> str | None:
     return f"{body['release']} was started before." if body["release"] in state.releases else None
 
 
-def _check_judged(_state: State, release: Release, body: Body) -> str | None:
+def _check_judged(_state: State, release: Release, body: Body, _now: str) -> str | None:
     if body["outcome"] not in set(Outcome):
         return f"{body['outcome']!r} is no outcome."
     return None if release.status == "started" else f"{release.id} was judged before: {release.status}."
 
 
-def _check_decided(state: State, release: Release, body: Body) -> str | None:
-    person = body["person"].strip()
-    if release.status != "waiting":
-        return f"{release.id} does not wait for a decision: it is {release.status}."
-    if body["dossier_digest"] != release.dossier_digest:
-        return f"the decision is on another dossier than {release.id} has: {body['dossier_digest']}."
-    if body["decision"] not in ("approve", "reject"):
-        return f"expected approve or reject, found {body['decision']!r}."
-    if not person:
-        return "a decision needs a person's name."
-    if is_one_of(person, release.approvals):
-        return f"{person} has decided on {release.id} before; the first decision counts."
-    # Whoever built it cannot say yes, and may well say no.
-    if body["decision"] == "approve" and is_one_of(person, release.developers):
-        return f"{person} developed {release.id} and cannot approve it; ask somebody else."
-    return None if body["decision"] == "reject" else check_champion(state, release)
-
-
-def is_one_of(person: str, people: Iterable[str]) -> bool:
-    """One person, however their name is spaced or capitalised: else one would be two approvers."""
-    return _name(person) in {_name(other) for other in people}
-
-
-def _name(person: str) -> str:
-    return " ".join(str(person).split()).casefold()
+def _check_decided(state: State, release: Release, body: Body, now: str) -> str | None:
+    reason = check_decided(state, release, body, now)
+    return reason or (None if body["decision"] == "reject" else check_champion(state, release))
 
 
 def check_champion(state: State, release: Release) -> str | None:
@@ -61,10 +40,22 @@ def _started(draft: State, record: Record) -> None:
         as_of=body["as_of"],
         spec_digest=body["spec_digest"],
         developers=tuple(body["developers"]),
-        approvals_needed=body["approvals_needed"],
+        **_needs(body),
         started_at=record.time,
     )
     draft.keep(release)
+
+
+def _needs(body: Body) -> dict[str, Any]:
+    """Who must say yes, and for how long that counts."""
+    roles = tuple(str(role) for role in body.get("roles_needed") or ())
+    signed, days = body.get("signatures_needed", 0), body.get("valid_days", 30.0)
+    return {
+        "approvals_needed": body["approvals_needed"],
+        "roles_needed": roles,
+        "signatures_needed": signed if isinstance(signed, int) else 1,
+        "valid_days": float(days) if isinstance(days, int | float) and 0 < days <= 3650 else 30.0,
+    }
 
 
 def _imported(draft: State, record: Record) -> None:
@@ -95,23 +86,14 @@ def _judged(draft: State, record: Record) -> None:
         dossier_digest=body["dossier_digest"],
         package_digest=body.get("package_digest") or "",
         document_digest=str(body["blobs"].get("document") or ""),
+        snapshot_digest=str(body["blobs"].get("manifest") or ""),
         champion_compared=body["champion_compared"],
-        approvals_needed=body["approvals_needed"],
+        **_needs(body),
         judged_at=record.seq,
     )
 
 
-def _decided(draft: State, record: Record) -> None:
-    release, person = draft.releases[record.body["release"]], record.body["person"].strip()
-    if record.body["decision"] == "reject":
-        draft.keep(release, status="rejected", rejected_by=person)
-        return
-    approvals = (*release.approvals, person)
-    status = "approved" if len(approvals) >= release.approvals_needed else "waiting"
-    draft.keep(release, status=status, approvals=approvals)
-
-
-def _check_promoted(state: State, release: Release, body: Body) -> str | None:
+def _check_promoted(state: State, release: Release, body: Body, now: str) -> str | None:
     if release.status not in ("approved", "rolling out"):
         return f"{release.id} is {release.status}, not approved: it cannot be promoted."
     running, serving = state.running(release.model), state.models.get(release.model)
@@ -121,7 +103,8 @@ def _check_promoted(state: State, release: Release, body: Body) -> str | None:
         return f"{release.id} is in stage {running.stage + 1} of {len(running.stages)}: it is promoted after the last."
     if serving and not running and not str(body.get("without_rollout") or "").strip():
         return f"{release.id}: {serving} serves, so traffic moves by a rollout; without one, say why (without_rollout)."
-    return check_champion(state, release)
+    # What rolls out was looked at when it began, and must not stand still half way because a date has passed.
+    return check_champion(state, release) or (None if running else check_standing(state, release, now))
 
 
 def _promoted(draft: State, record: Record) -> None:
@@ -156,7 +139,7 @@ TRANSITIONS = {
     ),
     "release imported": Transition({**_DOSSIER, "signed_by": str}, _check_new, _imported),
     "decided": Transition(
-        {"release": str, "person": str, "decision": str, "dossier_digest": str}, of_release(_check_decided), _decided
+        {"release": str, "person": str, "decision": str, "envelope": dict}, of_release(_check_decided), decided
     ),
     "promoted": Transition({"release": str}, of_release(_check_promoted), _promoted),
 }

@@ -304,9 +304,14 @@ class Risk(Part):
 
 
 class Decisions(Part):
-    """Who must say yes."""
+    """Who must say yes. A spec can ask for more than its tier does, never for less."""
 
     approvals: int | None = Field(default=None, ge=1, description="How many people; default by tier")
+    roles: tuple[Literal["owner", "validator", "risk officer"], ...] = Field(
+        default=(), description="Each of which one of those who approve holds, beside those of the tier"
+    )
+    signatures: int = Field(default=0, ge=0, description="How many of them sign with a key of their own")
+    valid_days: float = Field(default=30, gt=0, le=3650, description="An approval counts so long")
 
 
 class ReleaseSpec(Part):

@@ -20,10 +20,46 @@ class Record:
 
 
 @dataclass(frozen=True)
+class PublicKey:
+    """A key that signatures are checked with, as securesystemslib names its parts."""
+
+    keyid: str
+    keytype: str
+    scheme: str
+    public: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a part in releases. `version` counts how often roles and keys were set.
+
+    `code_step` is the time step of the last one-time code that was taken; `locked` until a new secret is enrolled.
+    """
+
+    name: str
+    roles: tuple[str, ...] = ()
+    keys: tuple[PublicKey, ...] = ()
+    version: int = 0
+    code_step: int = -1
+    locked: bool = False
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A yes. `signed` by the person's own key, or attested by the pipeline's; it counts until `expires`."""
+
+    person: str
+    signed: bool
+    time: str
+    expires: str
+
+
+@dataclass(frozen=True)
 class Release:
     """Where one release stands: started, waiting, stopped, approved, rejected, rolling out, rolled back, champion,
     retired or imported.
 
+    It needs so many approvals, each needed role among who approves, and so many of them signed by a person's own key.
     `judged_at` is the number of the record that holds its verdict, figures and blobs; `replaced` is the champion
     before it.
     """
@@ -35,13 +71,17 @@ class Release:
     developers: tuple[str, ...]
     approvals_needed: int
     started_at: str
+    roles_needed: tuple[str, ...] = ()
+    signatures_needed: int = 0
+    valid_days: float = 30.0
     status: str = "started"
     outcome: str = ""
     dossier_digest: str = ""
     package_digest: str = ""
     document_digest: str = ""
+    snapshot_digest: str = ""
     champion_compared: str | None = None
-    approvals: tuple[str, ...] = ()
+    approvals: tuple[Approval, ...] = ()
     rejected_by: str | None = None
     judged_at: int | None = None
     replaced: str | None = None
@@ -117,12 +157,13 @@ class Mode:
 
 @dataclass(frozen=True)
 class State:
-    """The champion of each model, every release, and each model's last rollout and mode."""
+    """The champion of each model, every release, each model's last rollout and mode, and the people by name."""
 
     models: dict[str, str] = field(default_factory=dict)
     releases: dict[str, Release] = field(default_factory=dict)
     rollouts: dict[str, Rollout] = field(default_factory=dict)
     modes: dict[str, Mode] = field(default_factory=dict)
+    people: dict[str, Person] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values; `state_from_json` is the inverse."""
@@ -131,20 +172,30 @@ class State:
             "releases": [asdict(release) for release in self.releases.values()],
             "rollouts": {model: asdict(rollout) for model, rollout in self.rollouts.items()},
             "modes": {model: asdict(mode) for model, mode in self.modes.items()},
+            "people": [asdict(person) for person in self.people.values()],
         }
 
     def copy(self) -> "State":
         """One that can be changed without changing this one."""
-        return State(dict(self.models), dict(self.releases), dict(self.rollouts), dict(self.modes))
+        return State(dict(self.models), dict(self.releases), dict(self.rollouts), dict(self.modes), dict(self.people))
 
     def keep(self, release: Release, **changed: Any) -> None:
         """Puts a release, with some fields changed, in its place."""
         self.releases[release.id] = replace(release, **changed)
 
+    def person(self, name: str) -> Person | None:
+        """Who is known by that name, however it is spaced or capitalised."""
+        return self.people.get(name_of(name))
+
     def running(self, model: str) -> Rollout | None:
         """The model's rollout, while it runs."""
         rollout = self.rollouts.get(model)
         return rollout if rollout and rollout.status == "running" else None
+
+
+def name_of(person: str) -> str:
+    """One person, however their name is spaced or capitalised: else one would be two approvers."""
+    return " ".join(str(person).split()).casefold()
 
 
 def evidence_of(body: Body) -> str | None:
@@ -161,13 +212,20 @@ def state_from_json(values: dict[str, Any]) -> State:
         {release.id: release for release in releases},
         {model: _rollout(item) for model, item in values["rollouts"].items()},
         {model: Mode(**item) for model, item in values["modes"].items()},
+        {name_of(item["name"]): _person(item) for item in values["people"]},
     )
 
 
 def _release(values: dict[str, Any]) -> Release:
     # Asked for by name: a state without it was written by another version, and is read again from the records.
-    lists = {key: tuple(values[key]) for key in ("developers", "approvals")}
-    return Release(**{**values, **lists, "document_digest": values["document_digest"]})
+    lists = {key: tuple(values[key]) for key in ("developers", "roles_needed")}
+    approvals = tuple(Approval(**item) for item in values["approvals"])
+    return Release(**{**values, **lists, "approvals": approvals, "snapshot_digest": values["snapshot_digest"]})
+
+
+def _person(values: dict[str, Any]) -> Person:
+    keys = tuple(PublicKey(**key) for key in values["keys"])
+    return Person(**{**values, "roles": tuple(values["roles"]), "keys": keys})
 
 
 def _rollout(values: dict[str, Any]) -> Rollout:

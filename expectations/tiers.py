@@ -9,7 +9,8 @@ class Tier:
 
     `strict`: a metric's whole 95 % interval must hold, not only its value.
     `min_records`: fewer test records than this and a metric is inconclusive.
-    `approvals`: people who must say yes.
+    `approvals`: people who must say yes; `roles`: each of which one of them holds; `signatures`: how many of them sign
+    with a key of their own.
     `parity_tolerance`: how far a converted number may lie from the trained one, as a share.
     `sudden_drop`: how much worse than an earlier version a figure may be, as a share, before it is told.
     """
@@ -18,13 +19,15 @@ class Tier:
     strict: bool
     min_records: int
     approvals: int
+    roles: tuple[str, ...] = ()
+    signatures: int = 0
     parity_tolerance: float = 1e-5
     sudden_drop: float = 0.1
 
 
 TIERS = {
     1: Tier(1, strict=False, min_records=30, approvals=1),
-    2: Tier(2, strict=True, min_records=100, approvals=1),
-    3: Tier(3, strict=True, min_records=300, approvals=2),
-    4: Tier(4, strict=True, min_records=1000, approvals=2),
+    2: Tier(2, strict=True, min_records=100, approvals=1, roles=("validator",)),
+    3: Tier(3, strict=True, min_records=300, approvals=2, roles=("validator",), signatures=1),
+    4: Tier(4, strict=True, min_records=1000, approvals=2, roles=("validator", "risk officer"), signatures=1),
 }

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from expectations.approvals import check_standing
 from expectations.releases import check_champion
 from expectations.state import Body, Mode, Record, Release, Rollout, Stage, State, evidence_of, stage_from_json
 from expectations.transitions import Transition, of_release
@@ -92,7 +93,7 @@ def _is_time(text: str) -> bool:
 
 
 def _check_rollout_started(state: State, model: str, body: Body, now: str) -> str | None:
-    def check(state: State, release: Release, body: Body) -> str | None:
+    def check(state: State, release: Release, body: Body, now: str) -> str | None:
         if running := state.running(model):
             return f"{model}: a rollout of {running.release} is running, held by {running.holder}: one at a time."
         if release.status != "approved":
@@ -101,7 +102,7 @@ def _check_rollout_started(state: State, model: str, body: Body, now: str) -> st
             return f"{release.id}: nothing serves, so there is no traffic to move: it is promoted at once."
         if _stages(body) is None:
             return f"{release.id}: the stages are no plan: shadow first, then shares that grow to 1."
-        return check_champion(state, release)
+        return check_champion(state, release) or check_standing(state, release, now)
 
     return of_release(check)(state, model, body, now) or _check_lease(body, now)
 
@@ -182,7 +183,7 @@ def _go_ahead(draft: State, record: Record) -> None:
     draft.rollouts[record.model] = replace(running, go_aheads=stages)
 
 
-def _check_rolled_back(state: State, release: Release, body: Body) -> str | None:
+def _check_rolled_back(state: State, release: Release, body: Body, _now: str) -> str | None:
     running = state.running(release.model)
     if running and running.release != release.id:
         return f"{release.id}: a rollout of {running.release} is running; roll that back first."

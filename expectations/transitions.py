@@ -17,13 +17,16 @@ class Transition:
     apply: Callable[[State, Record], None]
 
 
-def of_release(check: Callable[[State, Release, Body], str | None]) -> Callable[[State, str, Body, str], str | None]:
+Check = Callable[[State, Release, Body, str], str | None]
+
+
+def of_release(check: Check) -> Callable[[State, str, Body, str], str | None]:
     """For records about a release that must be there already."""
 
-    def refusal(state: State, model: str, body: Body, _now: str) -> str | None:
+    def refusal(state: State, model: str, body: Body, now: str) -> str | None:
         release = state.releases.get(body["release"])
         if release is None or release.model != model:
             return f"{body['release']}: no such release of {model}."
-        return check(state, release, body)
+        return check(state, release, body, now)
 
     return refusal

@@ -2,7 +2,15 @@
 
 import click
 
-from flows import keeping_commands, release_commands, serving_commands, settings, store_commands, traffic_commands
+from flows import (
+    decision_commands,
+    keeping_commands,
+    release_commands,
+    serving_commands,
+    settings,
+    store_commands,
+    traffic_commands,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -22,8 +30,10 @@ for command in (
     release_commands.check,
     release_commands.release,
     serving_commands.serve,
-    store_commands.approve,
-    store_commands.reject,
+    decision_commands.approve,
+    decision_commands.reject,
+    decision_commands.take_in,
+    decision_commands.identity,
     traffic_commands.rollout,
     traffic_commands.promote,
     traffic_commands.rollback,

@@ -1,6 +1,5 @@
-"""What is kept, and what people say of it: approve, reject, status, history, verify."""
+"""What is kept: status, history, verify."""
 
-import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -8,58 +7,11 @@ from typing import Any
 
 import click
 
+from expectations.approvals import missing
 from expectations.errors import CannotAsk
-from expectations.history import State
+from expectations.history import Release, State
 from expectations.state import Mode
-from flows.answering import (
-    DONE,
-    NO,
-    STATUS_WORDS,
-    Command,
-    answer,
-    as_json,
-    store_option,
-)
-
-
-def _decide(
-    decision: str, model: str, store_url: str, person: str, release_: str | None, comment: str, json_: bool
-) -> None:
-    from tasks.decide import decide
-    from tasks.job import open_ledger
-
-    done = decide(open_ledger(store_url), model, release_, person, decision, comment)
-    missing = done.approvals_needed - len(done.approvals)
-    said = f"{done.id} {STATUS_WORDS[done.status]}." + (f" {missing} more needed." if done.status == "waiting" else "")
-    result = {"release": done.id, "status": done.status, "approvals": list(done.approvals)}
-    follow = f"seatrial {'rollout' if done.status == 'approved' else 'status'} {model}"
-    answer(json_, result, f"{person}: {decision}. {said}\nNext: {follow} --store {shlex.quote(store_url)}")
-
-
-def _decision(name: str, words: str, why: str) -> click.Command:
-    """`approve` and `reject`: one command with two words."""
-
-    def decide(model: str, store_url: str, person: str, release_: str | None, comment: str, json_: bool) -> None:
-        _decide(name, model, store_url, person, release_, comment, json_)
-
-    decide.__doc__ = f"""{words}
-
-    Example: seatrial {name} ames-price --store ./store --as vera@example.com --comment "{why}"
-    """
-    for option in (
-        as_json,
-        click.option("--comment", default="", help="Why."),
-        click.option("--release", "release_", help="Which release, if several wait."),
-        click.option("--as", "person", required=True, help="Your name, as in the release spec."),
-        store_option,
-        click.argument("model"),
-    ):
-        decide = option(decide)
-    return click.command(name, cls=Command)(decide)
-
-
-approve = _decision("approve", "Say yes to the dossier of the release that waits.", "read it all")
-reject = _decision("reject", "Say no to the release that waits. One no is enough.", "too dear for old houses")
+from flows.answering import DONE, NO, STATUS_WORDS, Command, answer, as_json, store_option
 
 
 @click.command(cls=Command)
@@ -78,7 +30,7 @@ def status(model: str, store_url: str, json_: bool) -> None:
     if not mine:
         known = ", ".join(sorted({item.model for item in state.releases.values()})) or "none"
         raise CannotAsk(f"{model}: no such model in {store_url}. Models there: {known}.")
-    lines = [f"{item.id}  {_since(item)}  {STATUS_WORDS[item.status]}{_who(item)}" for item in mine]
+    lines = [f"{item.id}  {_since(item)}  {STATUS_WORDS[item.status]}{_who(state, item)}" for item in mine]
     value = {
         "model": model,
         "champion": state.models.get(model),
@@ -110,14 +62,16 @@ def _traffic_words(state: State, model: str) -> list[str]:
     return lines
 
 
-def _since(item: Any) -> str:
+def _since(item: Release) -> str:
     return f"as of {item.as_of[:10]}" if item.as_of else "of another store"
 
 
-def _who(item: Any) -> str:
+def _who(state: State, item: Release) -> str:
+    from infra.ledger import now
+
     if item.status == "waiting":
-        missing = item.approvals_needed - len(item.approvals)
-        return f": {missing} more needed, and not from {', '.join(item.developers) or 'its developers'}"
+        lacks = missing(state, item, now())
+        return f": needed is {lacks}, and not from {', '.join(item.developers) or 'its developers'}"
     return f" by {item.rejected_by}" if item.rejected_by else ""
 
 

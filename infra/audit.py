@@ -6,8 +6,10 @@ from typing import Any
 
 from securesystemslib.signer import SSlibKey
 
-from expectations.history import Record
+from expectations.approvals import ATTESTED
+from expectations.history import NOTHING_YET, Record, fold, refusal
 from expectations.records import digest_of, named_blobs
+from expectations.statements import DECISION, content_of, is_signed_by, public_key
 from infra.answers import step_answer
 from infra.checkpoints import Known, checkpoint, checkpoint_key
 from infra.envelopes import Unsound
@@ -27,7 +29,20 @@ def troubles(store: Store, records: Sequence[Record], trusted: SSlibKey) -> list
         found += _lost(store, f"record {record.seq}", record.body, kept, COPY)
     for key in store.keys("steps/"):
         found += _answer(store, key, trusted, kept)
+    found += _illegal(records, trusted)
     return [*found, *_checkpoints(store, records, trusted), *_dossiers(store, records)]
+
+
+def _illegal(records: Sequence[Record], trusted: SSlibKey) -> Iterator[str]:
+    """Records that no writer of ours would have appended: somebody else did, with the key, or another version."""
+    state = NOTHING_YET
+    for record in records:
+        if reason := refusal(state, record.kind, record.model, record.body, record.time):
+            yield f"record {record.seq}: {record.kind!r} counts for nothing: {reason}"
+        state = fold([record], state)
+        attested = (content_of(record.body.get("envelope"), DECISION) or {}).get("predicate", {})
+        if attested.get("strength") == ATTESTED and not is_signed_by(record.body["envelope"], [public_key(trusted)]):
+            yield f"record {record.seq}: the decision in it is not attested by the key of this ledger."
 
 
 def _answer(store: Store, key: str, trusted: SSlibKey, kept: set[str]) -> list[str]:

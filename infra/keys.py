@@ -30,6 +30,11 @@ def pipeline_key(folder: Path) -> CryptoSigner:
     return CryptoSigner(load_pem_private_key(made, password=None))
 
 
+def existing_key(folder: Path) -> CryptoSigner | None:
+    """The pipeline's key, if this account has one."""
+    return pipeline_key(folder) if (folder / "pipeline.pem").exists() else None
+
+
 def store_secret(folder: Path, store_url: str) -> bytes:
     """32 random bytes of a store, made at first use, mode 0600. Raises CannotAsk where others may read them."""
     _make_private(folder)

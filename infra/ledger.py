@@ -18,7 +18,7 @@ from infra.audit import troubles
 from infra.chain import Chain
 from infra.checkpoints import NONE_BEFORE, Known, keep_checkpoint
 from infra.envelopes import GENESIS, RECORD, Unsound, public_part, record_key, sign
-from infra.keys import pipeline_key, remember, seen
+from infra.keys import existing_key, pipeline_key, remember, seen
 from infra.store import Store
 
 Decision = tuple[str, str, dict[str, Any]]
@@ -40,7 +40,7 @@ class Ledger:
     """The ledger of one store, as one account reads and signs it."""
 
     def __init__(self, store: Store, home: Path) -> None:
-        self._store, self._home = store, home
+        self.store, self._home = store, home
         self._known = Known()
 
     def read(self) -> list[Record]:
@@ -55,7 +55,7 @@ class Ledger:
 
     def is_new(self) -> bool:
         """Whether nothing is in the store, and this account never saw anything in it."""
-        return seen(self._home, self._store.url) is None and not self._chain().keys()
+        return seen(self._home, self.store.url) is None and not self._chain().keys()
 
     def state(self) -> State:
         """The fold over all records, from the newest checkpoint on."""
@@ -99,19 +99,19 @@ class Ledger:
         found: list[str] = []
         chain = self._chain()
         records = chain.walk(found)
-        return found + (troubles(self._store, records, chain.trusted) if records else [])
+        return found + (troubles(self.store, records, chain.trusted) if records else [])
 
     def _append(self, known: Known, expected_head: str, kind: str, model: str, body: dict[str, Any]) -> Record:
         # The head first: whoever decided on an older state is to decide again, not to be told that it is illegal.
         if known.head != expected_head:
             raise Conflict(expected_head)
-        time = _now()
+        time = now()
         reason = "a store is opened once." if kind == GENESIS else refusal(known.state, kind, model, body, time)
         if reason is not None:
             raise Refused(reason)
         record = self._write(known.seq + 1, expected_head, kind, model, body, time)
         self._known = known.followed_by([record])
-        keep_checkpoint(self._store, self._known, self._signer())
+        keep_checkpoint(self.store, self._known, self.signer())
         return record
 
     def _opened(self) -> Known:
@@ -143,7 +143,7 @@ class Ledger:
         return self._known
 
     def _chain(self) -> Chain:
-        return Chain(self._store, seen(self._home, self._store.url))
+        return Chain(self.store, seen(self._home, self.store.url))
 
     def _keep(self, known: Known, chain: Chain) -> Known:
         if known.seq >= 0 and known.head != self._known.head:
@@ -152,12 +152,12 @@ class Ledger:
         return known
 
     def _remember(self, seq: int, digest: str, public_key: dict[str, Any]) -> None:
-        remember(self._home, self._store.url, {"seq": seq, "digest": digest, "public_key": public_key})
+        remember(self._home, self.store.url, {"seq": seq, "digest": digest, "public_key": public_key})
 
     def _open(self) -> None:
         public = public_part(pipeline_key(self._home))
         try:
-            self._write(0, NONE_BEFORE, GENESIS, "", {"keyid": public["keyid"], "public_key": public}, _now())
+            self._write(0, NONE_BEFORE, GENESIS, "", {"keyid": public["keyid"], "public_key": public}, now())
         except Conflict:
             # Another opened it first.
             self.read()
@@ -171,24 +171,34 @@ class Ledger:
             "model": model,
             "body": body,
         }
-        signer = self._signer()
+        signer = self.signer()
         data = sign(content, RECORD, signer)
-        if not self._store.put_if_absent(record_key(seq), data):
+        if not self.store.put_if_absent(record_key(seq), data):
             raise Conflict(previous)
         record = Record(**content, digest=digest_of(data))
         # At once: a record that is cut off before anybody read it is found too.
         self._remember(record.seq, record.digest, public_part(signer))
         return record
 
-    def _signer(self) -> CryptoSigner:
-        signer, pinned = pipeline_key(self._home), seen(self._home, self._store.url)
+    def is_writer(self) -> bool:
+        """Whether this account holds the key that records of this ledger are signed with; on a new one it will."""
+        pinned = seen(self._home, self.store.url)
+        if pinned is None:
+            return self.is_new()
+        mine = existing_key(self._home)
+        return mine is not None and pinned["public_key"]["keyid"] == mine.public_key.keyid
+
+    def signer(self) -> CryptoSigner:
+        """Who signs records. Raises CannotAsk where this account is not the one that opened the store."""
+        signer, pinned = pipeline_key(self._home), seen(self._home, self.store.url)
         if pinned and pinned["public_key"]["keyid"] != signer.public_key.keyid:
             raise CannotAsk(
-                f"{self._store.url}: this account's key is not the one that opened the store. "
+                f"{self.store.url}: this account's key is not the one that opened the store. "
                 "Set SEATRIAL_HOME to the home of the account that did."
             )
         return signer
 
 
-def _now() -> str:
+def now() -> str:
+    """As the ledger writes times: UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

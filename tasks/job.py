@@ -54,6 +54,17 @@ class Job:
         """How many people must say yes: never fewer than the tier asks."""
         return max(self.spec.decisions.approvals or 0, self.tier.approvals)
 
+    @property
+    def needs(self) -> dict[str, Any]:
+        """Who must say yes, as the ledger is told: never less than the tier asks."""
+        asked = self.spec.decisions
+        return {
+            "approvals_needed": self.approvals,
+            "roles_needed": [*dict.fromkeys((*self.tier.roles, *asked.roles))],
+            "signatures_needed": max(asked.signatures, self.tier.signatures),
+            "valid_days": asked.valid_days,
+        }
+
     def store(self) -> Store:
         """The store, opened."""
         return open_store(self.store_url)
@@ -128,6 +139,11 @@ def dossier_places(job: Job, release: Release) -> dict[str, str]:
         page = job.ledger().verdict(release)["blobs"]["page"]
         places["dossier_copy"] = str(named_copy(store, page, f"dossiers/{release.id}.html"))
     return places
+
+
+def new_ledger(store_url: str) -> Ledger:
+    """The ledger of a store that is made if nothing is there yet."""
+    return Ledger(open_store(store_url), home())
 
 
 def open_ledger(store_url: str) -> Ledger:

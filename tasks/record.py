@@ -23,7 +23,7 @@ def started(job: Job, state: State) -> Append | None:
         "spec_digest": job.file.digest,
         "as_of": job.as_of.isoformat(),
         "developers": list(job.spec.model.developers),
-        "approvals_needed": job.approvals,
+        **job.needs,
     }
     return "release started", job.spec.model.name, body
 
@@ -37,7 +37,7 @@ def judged(job: Job, state: State, outcome: Outcome, told: Mapping[str, Any]) ->
         "release": job.release,
         "outcome": outcome.value,
         "champion_compared": serving.id if serving else None,
-        "approvals_needed": job.approvals,
+        **job.needs,
         **told,
     }
     return "release judged", job.spec.model.name, body

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+import people
 from guarded import cars, encoded, guarded_files, three
 from onnx import TensorProto, helper
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -116,7 +117,7 @@ class Written:
         judged = {"outcome": "passed", "champion_compared": serves, "approvals_needed": 1, "dossier_digest": document}
         blobs |= {"document": document, "package": package}
         self.append("release judged", release=name, package_digest=package, blobs=blobs, **judged)
-        self.append("decided", release=name, person="vera", decision="approve", dossier_digest=document)
+        people.say(self.ledger, self.model, name)
         return package
 
     def promoted(self, name, graph, serving=None, record=GOOD, spec=None):

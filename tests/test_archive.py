@@ -1,6 +1,7 @@
 import shutil
 import zipfile
 
+import people
 import pytest
 
 from expectations.errors import CannotAsk
@@ -104,7 +105,7 @@ def test_in_another_ledger_it_is_there_to_be_read_and_never_serves(archive, tmp_
     assert store.get("dossiers/r1.html") == b"<html>r1"
     assert ledger.problems() == []
     assert len(ledger.read()) == 2
-    yes = {"release": "r1", "person": "v", "decision": "approve", "dossier_digest": release.dossier_digest}
+    yes = people.decided("r1", dossier=release.dossier_digest)
     with pytest.raises(CannotAsk, match="does not wait"):
         ledger.decide_and_append(lambda _: ("decided", "m", yes))
 

@@ -1,5 +1,6 @@
 import json
 
+import people
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,16 +26,23 @@ JUDGED = {
     "metrics": {},
     "blobs": {},
 }
-YES = {"release": "r1", "person": "vera", "decision": "approve", "dossier_digest": "d1", "comment": ""}
+NOW = "2026-01-01T00:00:00.000Z"
+DIGESTS = {"dossier": "d1", "package": "p1", "spec": "s"}
+
+
+def decided(release="r1", who="vera", said="approve", **digests):
+    return people.decided(release, who, said, at=NOW, **{**DIGESTS, **digests})
+
+
+YES = decided()
 PROMOTED = {"release": "r1"}
 GOOD = [("release started", STARTED), ("release judged", JUDGED), ("decided", YES), ("promoted", PROMOTED)]
 
-
-NOW = "2026-01-01T00:00:00.000Z"
+FOUNDED = [("identity set", body) for body in people.founded()]
 
 
 def records(steps):
-    return [Record(at, "", NOW, kind, "m", body, "") for at, (kind, body) in enumerate(steps)]
+    return [Record(at, "", NOW, kind, "m", body, "") for at, (kind, body) in enumerate([*FOUNDED, *steps])]
 
 
 def state_after(*steps):
@@ -59,9 +67,11 @@ def test_what_does_not_pass_is_stopped(outcome):
     ("before", "kind", "body", "words"),
     [
         (GOOD[:2], "promoted", PROMOTED, "not approved"),
-        (GOOD[:2], "decided", {**YES, "person": "dev"}, "developed"),
-        (GOOD[:2], "decided", {**YES, "dossier_digest": "d2"}, "another dossier"),
-        (GOOD[:2], "decided", {**YES, "decision": "maybe"}, "expected approve or reject"),
+        (GOOD[:2], "decided", decided(who="dev"), "developed"),
+        (GOOD[:2], "decided", decided(dossier="d2"), "another dossier"),
+        (GOOD[:2], "decided", decided(said="maybe"), "expected approve or reject"),
+        (GOOD[:2], "decided", {**YES, "person": "otto"}, "not the one that was signed"),
+        (GOOD[:2], "decided", {**YES, "decision": "reject"}, "not the one that was signed"),
         (GOOD[:1], "decided", YES, "does not wait"),
         (GOOD[:2], "release judged", JUDGED, "judged before"),
         (GOOD[:1], "release started", STARTED, "started before"),
@@ -69,7 +79,7 @@ def test_what_does_not_pass_is_stopped(outcome):
         ([], "anything", {}, "no kind of record"),
         ([], "release started", {}, "missing, or of another type: release, spec_digest"),
         (GOOD[:1], "release judged", {**JUDGED, "outcome": "splendid"}, "no outcome"),
-        (GOOD[:2], "decided", {**YES, "person": " DEV "}, "developed"),
+        (GOOD[:2], "decided", people.decided("r1", " DEV ", by="dev", at=NOW, **DIGESTS), "developed"),
         (GOOD[:2], "decided", {**YES, "person": " "}, "needs a person"),
         (GOOD[:2], "decided", {**YES, "person": ["vera"]}, "another type: person"),
     ],
@@ -83,7 +93,7 @@ def test_what_is_not_legal_is_refused_with_a_reason_and_changes_nothing(before, 
 @pytest.mark.parametrize("again", ["vera", " vera", "Vera", "VERA\t"])
 def test_one_person_cannot_be_two(again):
     two = {**JUDGED, "approvals_needed": 2}
-    yes_again = {**YES, "person": again}
+    yes_again = people.decided("r1", again, by="vera", at=NOW, **DIGESTS)
     steps = [GOOD[0], ("release judged", two), ("decided", YES), ("decided", yes_again)]
     assert state_after(*steps).releases["r1"].status == "waiting"
 
@@ -91,7 +101,7 @@ def test_one_person_cannot_be_two(again):
 def test_a_comparison_with_a_former_champion_promotes_nothing():
     other = [(kind, {**body, "release": "r2"}) for kind, body in GOOD[:2]]
     state = state_after(*other, *GOOD)
-    assert "compared with nothing, and r1 serves now" in refusal(state, "decided", "m", {**YES, "release": "r2"})
+    assert "compared with nothing, and r1 serves now" in refusal(state, "decided", "m", decided("r2"))
 
 
 @given(st.lists(st.sampled_from(GOOD), max_size=12))
@@ -118,8 +128,9 @@ def test_what_is_refused_changes_nothing_and_nothing_breaks_the_fold(steps):
 
 
 SECOND = [(kind, {**body, "release": "r2"}) for kind, body in GOOD]
+SECOND[2] = ("decided", decided("r2"))
 COMPARED = ("release judged", {**JUDGED, "release": "r2", "champion_compared": "r1"})
-NO = ("decided", {**YES, "decision": "reject"})
+NO = ("decided", decided(said="reject"))
 STOPPED = ("release judged", {**JUDGED, "outcome": "failed"})
 BY_FORCE = ("promoted", {"release": "r2", "without_rollout": "served elsewhere"})
 LEASE = {"holder": "h1", "lease_until": "2026-01-01T01:00:00.000Z"}
@@ -141,7 +152,7 @@ WAYS = {
     None: {"started", "imported"},
     "started": {"waiting", "stopped"},
     "waiting": {"waiting", "approved", "rejected"},
-    "approved": {"champion", "rolling out"},
+    "approved": {"champion", "rolling out", "rejected"},
     "rolling out": {"champion", "rolled back"},
     "champion": {"retired", "rolled back"},
     "retired": {"champion"},
@@ -165,8 +176,9 @@ def test_nothing_serves_that_was_not_judged_and_approved_by_enough_others(steps)
     for release in state.releases.values():
         if release.status in ("champion", "retired"):
             assert release.outcome in ("passed", "warned")
-            assert len(set(release.approvals)) >= release.approvals_needed
-            assert not set(release.approvals) & set(release.developers)
+            approvers = {one.person for one in release.approvals}
+            assert len(approvers) >= release.approvals_needed
+            assert not approvers & set(release.developers)
             assert release.rejected_by is None
     assert sorted(state.models.values()) == sorted(r.id for r in state.releases.values() if r.status == "champion")
 
@@ -175,10 +187,10 @@ def test_nothing_serves_that_was_not_judged_and_approved_by_enough_others(steps)
 @given(steps=st.lists(MOVES, max_size=8) | LONG)
 def test_the_writer_refuses_exactly_what_the_fold_ignores(tmp_path_factory, monkeypatch, steps):
     # Leases count from when they are written.
-    monkeypatch.setattr("infra.ledger._now", lambda: NOW)
+    monkeypatch.setattr("infra.ledger.now", lambda: NOW)
     folder = tmp_path_factory.mktemp("ledger")
     ledger, written = Ledger(LocalStore(folder / "store"), folder / "home"), []
-    ledger.decide_and_append(lambda _state: None)
+    people.found(ledger)
     for kind, body in steps:
         legal = refusal(fold(records(written)), kind, "m", body) is None
         head = ledger.read()[-1].digest
@@ -207,7 +219,7 @@ def test_an_illegal_record_that_is_signed_and_in_its_place_is_ignored(tmp_path):
 
 
 def test_a_retired_champion_gives_way_to_the_next():
-    second = [(kind, {**body, "release": "r2"}) for kind, body in GOOD]
+    second = [*SECOND]
     second[1] = ("release judged", {**second[1][1], "champion_compared": "r1"})
     second[3] = ("promoted", {"release": "r2", "without_rollout": "served elsewhere"})
     state = state_after(*GOOD, *second)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import people
 import pytest
 from conftest import BIN
 
@@ -62,14 +63,26 @@ def project(tmp_path, monkeypatch, prefect_url):
     return folder
 
 
+def me(folder, name):
+    return "--as", name, "--key", people.key_file(folder, name)
+
+
+def people_come(project, seatrial, *store):
+    done = seatrial("identity", "apply", people.identities(project), *me(project, "rita"), *store, cwd=project)
+    assert (done.code, "vera: validator; 1 key(s)" in done.out) == (0, True), done.err
+
+
 def test_a_users_project_goes_from_check_to_promotion_and_nothing_is_done_twice(project, seatrial):
     assert seatrial("check", "release.yaml", cwd=project).code == 0
     first = seatrial("release", "release.yaml", "--json", cwd=project)
     assert (first.code, first.json["status"]) == (0, "waiting"), first.json
-    refused = seatrial("approve", "loan", "--as", "dev", cwd=project)
+    nobody = seatrial("approve", "loan", *me(project, "vera"), cwd=project)
+    assert (nobody.code, "nobody is known in this store yet" in nobody.err) == (2, True)
+    people_come(project, seatrial)
+    refused = seatrial("approve", "loan", *me(project, "dev"), cwd=project)
     assert refused.code == 2
     assert "cannot approve it" in refused.err
-    assert seatrial("approve", "loan", "--as", "vera", "--json", cwd=project).json["status"] == "champion"
+    assert seatrial("approve", "loan", *me(project, "vera"), "--json", cwd=project).json["status"] == "champion"
     before = seatrial("history", "loan", "--json", cwd=project).json
     again = seatrial("release", "release.yaml", "--json", cwd=project)
     assert (again.code, again.json["release"]) == (0, first.json["release"])
@@ -111,7 +124,8 @@ def test_a_release_into_a_bucket_is_promoted_from_there(project, seatrial, s3_ur
     assert (first.code, first.json["status"]) == (0, "waiting"), first.json
     assert first.json["dossier"] == f"{s3_url.split('?')[0]}/dossiers/{first.json['release']}.html"
     assert first.json["release"] in Path(first.json["dossier_copy"]).read_text()
-    approved = seatrial("approve", "loan", *store, "--as", "vera", cwd=project)
+    people_come(project, seatrial, *store)
+    approved = seatrial("approve", "loan", *store, *me(project, "vera"), cwd=project)
     assert f"--store '{s3_url}'" in approved.out
     assert f"{first.json['release']} serves" in seatrial("status", "loan", *store, cwd=project).out + approved.out
     assert seatrial("verify", *store, cwd=project).code == 0

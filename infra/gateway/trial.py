@@ -16,11 +16,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from securesystemslib.signer import CryptoSigner
+
+from expectations.approvals import decision
 from expectations.errors import CannotAsk
+from expectations.people import GRANTS, identity
 from expectations.spec import ReleaseSpec
+from expectations.state import Person
+from expectations.statements import public_key
 from infra.evidence_store import get_json, put_json
 from infra.gateway.client import Client
-from infra.ledger import Ledger
+from infra.ledger import Ledger, now
 from infra.local_store import LocalStore
 from infra.store import Store
 
@@ -89,15 +95,26 @@ def _promoted(store: Store, package: str, spec: ReleaseSpec, folder: Path) -> No
         "blobs": {"document": document},
     }
     started = {"spec_digest": "", "as_of": "", "developers": [], "approvals_needed": 1}
-    decided = {"person": TRIAL, "decision": "approve", "dossier_digest": document}
-    records: dict[str, dict[str, Any]] = {
-        "release started": started,
-        "release judged": judged,
-        "decided": decided,
-        "promoted": {},
-    }
-    for kind, body in records.items():
-        _append(ledger, kind, spec.model.name, {"release": TRIAL, **body})
+    name = spec.model.name
+    _append(ledger, "release started", name, {"release": TRIAL, **started})
+    _append(ledger, "release judged", name, {"release": TRIAL, **judged})
+    say_yes(ledger, name, TRIAL, found(ledger))
+    _append(ledger, "promoted", name, {"release": TRIAL})
+
+
+def found(ledger: Ledger) -> CryptoSigner:
+    """The first person of a store that nobody else will ever decide in, and their key, which is kept nowhere."""
+    signer = CryptoSigner.generate_ed25519()
+    person = Person(TRIAL, ("validator", GRANTS), (public_key(signer.public_key),))
+    ledger.decide_and_append(lambda state: ("identity set", "", identity(state, person, TRIAL, signer)))
+    return signer
+
+
+def say_yes(ledger: Ledger, model: str, release: str, signer: CryptoSigner) -> None:
+    """That person's approval."""
+    ledger.decide_and_append(
+        lambda state: ("decided", model, decision(state.releases[release], TRIAL, "approve", "", now(), signer))
+    )
 
 
 def _append(ledger: Ledger, kind: str, model: str, body: dict[str, Any]) -> None:
