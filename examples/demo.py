@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import people
 from commands import ROOT, fresh, gateway, seatrial
 from traffic import Traffic
 
@@ -22,6 +23,8 @@ RATE, BAD = 100, ("failed", "inconclusive", "errored")
 def main() -> int:
     fresh(ROOT / "demo")
     began = time.monotonic()
+    print("── Who may decide: people, their roles and their keys")
+    people.known(ROOT / "demo", *STORE)
     if (first := release("release", FIRST)) is None:
         return 2
     print("\n── A gateway on this machine, and callers")
@@ -53,7 +56,7 @@ def release(spec: str, words: str) -> dict[str, Any] | None:
     if code == 2:
         return None
     if told["status"] == "waiting":
-        seatrial("approve", "ames-price", *STORE, "--as", "vera@example.com", "--comment", "read it all")
+        people.approve(ROOT / "demo", "ames-price", *STORE)
     return told
 
 

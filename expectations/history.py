@@ -2,14 +2,19 @@
 
 from collections.abc import Iterable
 
-from expectations import people, releases, traffic
+from expectations import attached, people, releases, traffic
 from expectations.state import Body, Record, Release, State, state_from_json
 from expectations.transitions import Transition
 
 __all__ = ["NOTHING_YET", "Record", "Release", "State", "fold", "refusal", "state_from_json"]
 
 NOTHING_YET = State()
-TRANSITIONS: dict[str, Transition] = {**people.TRANSITIONS, **releases.TRANSITIONS, **traffic.TRANSITIONS}
+TRANSITIONS: dict[str, Transition] = {
+    **people.TRANSITIONS,
+    **attached.TRANSITIONS,
+    **releases.TRANSITIONS,
+    **traffic.TRANSITIONS,
+}
 
 
 def fold(records: Iterable[Record], state: State = NOTHING_YET) -> State:

@@ -156,14 +156,27 @@ class Mode:
 
 
 @dataclass(frozen=True)
+class AttachedSuite:
+    """Expectations that a person attached to a model, as the canonical JSON of the gates of a spec."""
+
+    name: str
+    person: str
+    text: str
+    version: int
+
+
+@dataclass(frozen=True)
 class State:
-    """The champion of each model, every release, each model's last rollout and mode, and the people by name."""
+    """The champion of each model, every release, each model's last rollout and mode; people by name, and the suites
+    that they attached by model and name.
+    """
 
     models: dict[str, str] = field(default_factory=dict)
     releases: dict[str, Release] = field(default_factory=dict)
     rollouts: dict[str, Rollout] = field(default_factory=dict)
     modes: dict[str, Mode] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
+    suites: dict[str, dict[str, AttachedSuite]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values; `state_from_json` is the inverse."""
@@ -173,11 +186,12 @@ class State:
             "rollouts": {model: asdict(rollout) for model, rollout in self.rollouts.items()},
             "modes": {model: asdict(mode) for model, mode in self.modes.items()},
             "people": [asdict(person) for person in self.people.values()],
+            "suites": {model: [asdict(one) for one in named.values()] for model, named in self.suites.items()},
         }
 
     def copy(self) -> "State":
         """One that can be changed without changing this one."""
-        return State(dict(self.models), dict(self.releases), dict(self.rollouts), dict(self.modes), dict(self.people))
+        return State(**{name: dict(value) for name, value in vars(self).items()})
 
     def keep(self, release: Release, **changed: Any) -> None:
         """Puts a release, with some fields changed, in its place."""
@@ -213,6 +227,7 @@ def state_from_json(values: dict[str, Any]) -> State:
         {model: _rollout(item) for model, item in values["rollouts"].items()},
         {model: Mode(**item) for model, item in values["modes"].items()},
         {name_of(item["name"]): _person(item) for item in values["people"]},
+        {model: {one["name"]: AttachedSuite(**one) for one in found} for model, found in values["suites"].items()},
     )
 
 

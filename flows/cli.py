@@ -4,6 +4,7 @@ import click
 
 from flows import (
     decision_commands,
+    identity_commands,
     keeping_commands,
     release_commands,
     serving_commands,
@@ -33,7 +34,8 @@ for command in (
     decision_commands.approve,
     decision_commands.reject,
     decision_commands.take_in,
-    decision_commands.identity,
+    identity_commands.identity,
+    identity_commands.suite,
     traffic_commands.rollout,
     traffic_commands.promote,
     traffic_commands.rollback,

@@ -1,4 +1,4 @@
-"""What people say of a release: approve, reject; and who they are: identity."""
+"""What people say of a release: approve, reject; and what others handed in: take-in."""
 
 import shlex
 from collections.abc import Callable
@@ -92,60 +92,3 @@ def take_in(store_url: str, json_: bool) -> None:
     value = [{"release": one.id, "taken": not why, "why": why} for one, why in done]
     lines = [f"{one.id}: {why or 'a decision was taken in'}" for one, why in done] or ["Nothing was handed in."]
     answer(json_, {"decisions": value}, "\n".join(lines))
-
-
-@click.group()
-def identity() -> None:
-    """Who is known in a store, and what they may do."""
-
-
-@identity.command(cls=Command)
-@click.argument("file", type=click.Path(path_type=Path))
-@store_option
-@person_option
-@key_option
-@as_json
-def apply(file: Path, store_url: str, person: str, key: Path, json_: bool) -> None:
-    """Bring roles and keys in the ledger in line with FILE; signed by a risk officer.
-
-    Example: seatrial identity apply identities.yaml --store ./store --as rita@example.com
-    """
-    from infra.identities_file import read_identities
-    from tasks.identities import apply as bring
-    from tasks.job import new_ledger
-
-    changed = bring(new_ledger(store_url), read_identities(file), person, signer_of(key))
-    lines = [f"{one.name}: {_roles(one)}; {len(one.keys)} key(s)" for one in changed] or ["Nothing to change."]
-    value = [{"person": one.name, "roles": one.roles, "keys": [key.keyid for key in one.keys]} for one in changed]
-    answer(json_, {"changed": value}, "\n".join(lines))
-
-
-@identity.command("list", cls=Command)
-@store_option
-@as_json
-def list_people(store_url: str, json_: bool) -> None:
-    """Everybody whom a store knows, with their roles and keys.
-
-    Example: seatrial identity list --store ./store
-    """
-    from infra.personal_keys import ssh_line
-    from tasks.job import open_ledger
-
-    people = open_ledger(store_url).state().people.values()
-    value = [
-        {"person": one.name, "roles": one.roles, "keys": [ssh_line(key) for key in one.keys], "locked": one.locked}
-        for one in people
-    ]
-    lines = [
-        line
-        for one in people
-        for line in (
-            f"{one.name}: {_roles(one)}{' (locked out)' * one.locked}",
-            *(f"    {ssh_line(key)}" for key in one.keys),
-        )
-    ]
-    answer(json_, {"people": value}, "\n".join(lines) or "Nobody is known yet: seatrial identity apply FILE.")
-
-
-def _roles(one: Any) -> str:
-    return ", ".join(one.roles) or "no role"

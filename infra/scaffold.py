@@ -1,4 +1,4 @@
-"""What `seatrial init` writes: a spec with every key explained, a training function, the next three commands."""
+"""What `seatrial init` writes: a spec with every key explained, a training function, people, the next commands."""
 
 import difflib
 import json
@@ -52,6 +52,18 @@ COSTS = {
     "multiclass": "; for instance matrix: {actual: {predicted: cost}}\n  unit: errors  # What a cost of 1 means",
 }
 
+PEOPLE = """\
+# Who may decide in a store. A risk officer brings it into the ledger, and signs:
+#   seatrial identity apply identities.yaml --store ./store --as NAME --key ~/.ssh/id_ed25519
+people:
+  - name: rita@example.org  # Put real names; those of `model.developers` are the same
+    roles: [risk officer]  # developer, owner, validator, risk officer, auditor
+    keys: []  # The lines of their .pub files, as `ssh-keygen -t ed25519` makes them
+  - name: vera@example.org
+    roles: [validator]
+    keys: []
+"""
+
 TRAIN = '''\
 """Trains {name}. Called by the release with the training rows only; change it as you like."""
 
@@ -93,6 +105,8 @@ seatrial check release.yaml                      # is the spec sound, is the dat
 seatrial release release.yaml --store ./store    # train, convert, measure, judge; writes the dossier
 seatrial status {name} --store ./store           # what waits for whom
 ```
+
+Fill `identities.yaml`: who may decide, and their public keys. `seatrial identity apply` brings it into the store.
 """
 
 
@@ -107,12 +121,12 @@ class _Target:
 
 
 def write_project(folder: Path, name: str, data: Path | None, target: str | None, task: str | None) -> list[Path]:
-    """Writes release.yaml, train.py and README.md into `folder`; returns their paths.
+    """Writes release.yaml, train.py, identities.yaml and README.md into `folder`; returns their paths.
 
     The data is not copied: the spec refers to it by a path relative to `folder`. Without a task it is told from the
     target. Raises CannotAsk, before anything is written, where a file exists or the data does not answer.
     """
-    files = [folder / file for file in ("release.yaml", "train.py", "README.md")]
+    files = [folder / file for file in ("release.yaml", "train.py", "identities.yaml", "README.md")]
     problems = [*_name_problems(name), *_task_problems(task), *_target_problems(data, target)]
     problems += [
         f"{file} exists already: move it away, or take another name." for file in files if os.path.lexists(file)
@@ -120,7 +134,8 @@ def write_project(folder: Path, name: str, data: Path | None, target: str | None
     if problems:
         raise CannotAsk.all_of(problems)
     what = _read_target(folder, data, target, task) if data and target else _placeholder(target, task)
-    texts = [_spec_text(name, what, placeholder=data is None), _train_text(name, what.task), README.format(name=name)]
+    spec, train = _spec_text(name, what, placeholder=data is None), _train_text(name, what.task)
+    texts = [spec, train, PEOPLE, README.format(name=name)]
     return _write(folder, files, texts)
 
 

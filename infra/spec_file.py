@@ -4,7 +4,7 @@ import ast
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -12,9 +12,10 @@ from pydantic_core import ErrorDetails
 
 from expectations.errors import CannotAsk
 from expectations.records import digest_of
-from expectations.spec import ReleaseSpec
+from expectations.spec import Gates, ReleaseSpec
 
 Location = tuple[str | int, ...]
+Read = TypeVar("Read", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,18 @@ def read_spec(path: Path) -> SpecFile:
     """The spec in a file, completed with its defaults. Raises CannotAsk with every problem and its line."""
     if not path.is_file():
         raise CannotAsk(f"{path}: expected a release spec, found no such file. `seatrial init NAME` writes one.")
+    spec = _read(path, ReleaseSpec, "model, candidate and data")
+    return SpecFile(spec, path, _identity(spec, path))
+
+
+def read_gates(path: Path) -> Gates:
+    """The expectations in a file, by step, as in a spec. Raises CannotAsk with every problem and its line."""
+    if not path.is_file():
+        raise CannotAsk(f"{path}: expected a file of expectations, found no such file.")
+    return _read(path, Gates, "data and quality, with lists of expectations")
+
+
+def _read(path: Path, kind: type[Read], keys: str) -> Read:
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -44,18 +57,14 @@ def read_spec(path: Path) -> SpecFile:
     lines: dict[Location, int] = {}
     problems = _index(node, (), lines)
     if not isinstance(values, dict):
-        raise CannotAsk(f"{path}: expected keys such as model, candidate and data; found {type(values).__name__}.")
-    spec, invalid = _validated(values, lines)
-    if spec is None or problems or invalid:
-        raise CannotAsk.all_of(f"{path}:{problem}" for problem in problems + invalid)
-    return SpecFile(spec, path, _identity(spec, path))
-
-
-def _validated(values: dict[str, Any], lines: dict[Location, int]) -> tuple[ReleaseSpec | None, list[str]]:
+        raise CannotAsk(f"{path}: expected keys such as {keys}; found {type(values).__name__}.")
     try:
-        return ReleaseSpec.model_validate(values), []
+        found = kind.model_validate(values)
     except ValidationError as error:
-        return None, [_explain(details, lines) for details in error.errors()]
+        problems += [_explain(kind, details, lines) for details in error.errors()]
+    if problems:
+        raise CannotAsk.all_of(f"{path}:{problem}" for problem in problems)
+    return found
 
 
 def _index(node: yaml.Node | None, at: Location, lines: dict[Location, int]) -> list[str]:
@@ -75,20 +84,20 @@ def _index(node: yaml.Node | None, at: Location, lines: dict[Location, int]) -> 
     return problems
 
 
-def _explain(details: ErrorDetails, lines: dict[Location, int]) -> str:
+def _explain(kind: type[BaseModel], details: ErrorDetails, lines: dict[Location, int]) -> str:
     at = tuple(details["loc"])
     line = next((lines[at[:end]] for end in range(len(at), 0, -1) if at[:end] in lines), 1)
     if details["type"] == "extra_forbidden":
-        return f"{line}: {_dotted(at)} is not a key of a release spec.{_nearest(at)}"
+        return f"{line}: {_dotted(at)} is not a key of a release spec.{_nearest(kind, at)}"
     if details["type"] == "missing":
         return f"{line}: {_dotted(at)} is missing."
     found = "" if details["type"] == "value_error" else f"; found {details['input']!r}"[:120]
     return f"{line}: {_dotted(at)}: {details['msg'].removeprefix('Value error, ')}{found}."
 
 
-def _nearest(at: Location) -> str:
+def _nearest(kind: type[BaseModel], at: Location) -> str:
     """The keys that are allowed there, the nearest first."""
-    allowed = _keys_at(ReleaseSpec, at[:-1])
+    allowed = _keys_at(kind, at[:-1])
     near = difflib.get_close_matches(str(at[-1]), allowed, n=1)
     return f" Did you mean {near[0]!r}?" if near else f" Allowed: {', '.join(allowed)}." if allowed else ""
 

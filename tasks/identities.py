@@ -5,8 +5,10 @@ from typing import Any
 
 from securesystemslib.signer import Signer
 
+from expectations.attached import suite_body
 from expectations.history import State
 from expectations.people import GRANTS, identity
+from expectations.spec import Gates
 from expectations.state import Person, name_of
 from infra.ledger import Ledger
 
@@ -34,6 +36,11 @@ def apply(ledger: Ledger, wanted: list[Person], by: str, signer: Signer) -> list
     for person in changed:
         ledger.decide_and_append(lambda state, one=person: ("identity set", "", identity(state, one, by, signer)))  # type: ignore[misc]
     return changed
+
+
+def attach_suite(ledger: Ledger, model: str, name: str, gates: Gates, by: str, signer: Signer) -> None:
+    """Appends a validator's suite. Raises Refused where `by` may not."""
+    ledger.decide_and_append(lambda state: ("suite attached", model, suite_body(state, model, name, gates, by, signer)))
 
 
 def lock(ledger: Ledger, person: str, why: str) -> None:

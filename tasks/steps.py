@@ -13,11 +13,12 @@ from typing import Any, TypedDict
 
 from prefect import task
 
+from expectations.attached import attached
 from expectations.errors import Away
 from expectations.hiding import hidden_columns
 from expectations.judge import judge
 from expectations.records import Evidence, digest_of
-from expectations.suites import suite_of
+from expectations.suites import METRIC, suite_of
 from expectations.verdicts import Finding, Outcome, worst
 from infra import workshop
 from infra.answers import once
@@ -105,11 +106,13 @@ def judged(subject: Subject, reference: Reference) -> list[Finding]:
     job, evidence = subject.job, get_evidence(subject.job.store(), reference)
     if reason := evidence.facts.get("not_applicable"):
         return [Finding(evidence.step, evidence.step, Outcome.NOT_APPLICABLE, "critical", "an answer", str(reason))]
-    if evidence.step == "data" and job.spec.expectations.data:
+    theirs = attached(job.ledger().state(), job.spec.model.name, evidence.step)
+    if evidence.step == "data" and (job.spec.expectations.data or any(item.type != METRIC for item in theirs)):
         evidence = Evidence("data", evidence.metrics, subject.data())
     names = [str(name) for name in evidence.metrics["metric"]]
     hidden = hidden_columns(job.spec.data.model_dump())
-    return judge(evidence, suite_of(evidence.step, job.spec, names), strict=job.tier.strict, hidden=hidden)
+    suite = [*suite_of(evidence.step, job.spec, names), *theirs]
+    return judge(evidence, suite, strict=job.tier.strict, hidden=hidden)
 
 
 @task(name="convertible", **AGAIN)

@@ -126,7 +126,7 @@ def test_a_strange_column_name_reads_back_as_it_is(tmp_path: Path, column: str) 
     assert spec_in(tmp_path / "made").data.target == column
 
 
-@pytest.mark.parametrize("file", ["release.yaml", "train.py", "README.md"])
+@pytest.mark.parametrize("file", ["release.yaml", "train.py", "identities.yaml", "README.md"])
 def test_an_existing_file_is_never_overwritten_and_nothing_else_is_written(tmp_path: Path, file: str) -> None:
     (tmp_path / file).write_text("mine")
 
