@@ -130,10 +130,10 @@ def test_while_the_store_is_away_everything_goes_on_and_it_is_told(bench, caplog
     os.rename(bench.url, f"{bench.url}.away")
     assert price(bench.follow()) == before
     [problem] = bench.desk.health()["problems"]
-    assert problem.startswith("the ledger cannot be read; what it said up to record 4 holds")
+    assert problem.startswith("the ledger cannot be read; what it said up to record 8 holds")
     os.rename(f"{bench.url}.away", bench.url)
     assert bench.follow().desk.health()["problems"] == []
-    assert "the ledger is read again, up to record 4" in caplog.messages
+    assert "the ledger is read again, up to record 8" in caplog.messages
 
 
 def test_a_gateway_that_starts_while_the_store_is_away_stands_where_it_stood(bench):
@@ -168,7 +168,7 @@ def test_not_even_where_only_its_own_file_says_so(bench):
     other = again(bench)
     other.following.start()
     assert other.ask().release == "r2"
-    assert "record 8 was seen before" in other.desk.health()["problems"][0]
+    assert "record 12 was seen before" in other.desk.health()["problems"][0]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"seq": 1}', '{"seq": 1, "head": "x", "state": {}}'])
@@ -180,7 +180,7 @@ def test_a_file_of_what_was_seen_that_is_broken_is_as_good_as_none(bench, conten
     other = again(bench)
     other.following.start()
     assert other.ask().release == "r1"
-    assert json.loads(path.read_text())["seq"] == 4
+    assert json.loads(path.read_text())["seq"] == 8
 
 
 def test_two_gateways_say_the_same_after_each_look(bench):

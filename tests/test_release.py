@@ -87,8 +87,13 @@ def test_a_users_project_goes_from_check_to_promotion_and_nothing_is_done_twice(
     again = seatrial("release", "release.yaml", "--json", cwd=project)
     assert (again.code, again.json["release"]) == (0, first.json["release"])
     assert seatrial("history", "loan", "--json", cwd=project).json == before
+    limit = "{type: expect_metric_to_be_between, kwargs: {metric: log_loss, max_value: 9.75}}"
+    (project / "theirs.yaml").write_text(f"quality:\n- {limit}\n")
+    attach = ("suite", "attach", "loan", "theirs.yaml", "--name", "theirs", *me(project, "vera"))
+    assert "1 expectation(s) by vera" in seatrial(*attach, cwd=project).out
     newer = seatrial("release", "release.yaml", "--as-of", "2030-01-01", "--json", cwd=project)
     assert newer.json["release"] != first.json["release"]
+    assert [f["outcome"] for f in newer.json["findings"] if "9.75" in f["expected"]] == ["passed"]
     assert next(f["found"] for f in newer.json["findings"] if f["expectation"] == "improvement").startswith("0 [0, 0]")
     assert seatrial("verify", cwd=project).code == 0
     assert (project / "store" / "dossiers" / f"{first.json['release']}.html").exists()

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import people
 import pytest
 from click.testing import CliRunner
 from test_history import GOOD, TO_ROLL_OUT
@@ -40,7 +41,10 @@ def say(tmp_path):
 
 def written(ledger, *steps):
     for kind, body in steps:
-        ledger.decide_and_append(lambda _state, kind=kind, body=body: (kind, "m", body))
+        if kind == "decided":
+            people.say(ledger, "m", body["release"])
+        else:
+            ledger.decide_and_append(lambda _state, kind=kind, body=body: (kind, "m", body))
 
 
 def test_a_challenger_is_promoted_without_a_rollout_only_with_a_reason(ledger, say):
