@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import site
 import subprocess
 import sys
 import tempfile
@@ -77,7 +78,9 @@ def _closed(room: Path, pickle: Path) -> dict[str, Any]:
     needed = [pickle.resolve(), room, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()]
     for path in hidden:
         if any(one.is_relative_to(path) for one in needed):
-            raise CannotAsk(f"{pickle.name}: {path} holds credentials, and is closed to a pickle. Bring it elsewhere.")
+            raise CannotAsk(
+                f"{pickle.name}: {path} holds credentials, and is closed to a pickle. Move the pickle elsewhere."
+            )
     return {"room": str(room), "hidden": hidden}
 
 
@@ -156,4 +159,5 @@ def _started(*how: str, room: Path | None = None) -> "subprocess.Popen[str]":
 def scrubbed(environment: Mapping[str, str], room: Path) -> dict[str, str]:
     """Of an environment what holds no credentials, with the room as home and for temporary files."""
     kept = {name: value for name, value in environment.items() if KEPT.fullmatch(name)}
-    return {**kept, "HOME": str(room), "TMPDIR": str(room)}
+    # Packages of this account's own are found from its home, which is another one there.
+    return {"PYTHONUSERBASE": site.getuserbase(), **kept, "HOME": str(room), "TMPDIR": str(room)}

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import site
 import socket
 import sys
 import threading
@@ -189,7 +190,8 @@ def test_only_what_is_no_credential_is_left_of_an_environment(tmp_path):
     plain = {"PATH": "/bin", "LANG": "C", "LC_ALL": "C", "PYTHONPATH": "x", "OMP_NUM_THREADS": "2"}
     secret = {"AWS_PROFILE": "p", "SEATRIAL_HOME": "h", "PREFECT_API_KEY": "k", "GITHUB_TOKEN": "t", "XPATH": "x"}
     home = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
-    assert workshop.scrubbed({**plain, **secret, "HOME": "/root"}, tmp_path) == {**plain, **home}
+    own = {"PYTHONUSERBASE": site.getuserbase()}
+    assert workshop.scrubbed({**plain, **secret, "HOME": "/root"}, tmp_path) == {**plain, **home, **own}
 
 
 def test_a_model_that_a_class_beside_it_is_needed_for_still_opens(tmp_path, monkeypatch):
