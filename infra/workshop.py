@@ -78,9 +78,7 @@ def _closed(room: Path, pickle: Path) -> dict[str, Any]:
     needed = [pickle.resolve(), room, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()]
     for path in hidden:
         if any(one.is_relative_to(path) for one in needed):
-            raise CannotAsk(
-                f"{pickle.name}: {path} holds credentials, and is closed to a pickle. Move the pickle elsewhere."
-            )
+            raise CannotAsk(f"{pickle.name}: {path} holds credentials and is closed to pickles. Move the pickle.")
     return {"room": str(room), "hidden": hidden}
 
 

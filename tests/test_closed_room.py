@@ -170,7 +170,7 @@ def test_another_system_is_warned_of_its_network_and_still_gives_no_credentials(
 
 def test_a_pickle_that_lies_among_credentials_is_not_opened_there(attack, tmp_path, monkeypatch):
     monkeypatch.setenv("SEATRIAL_HOME", str(tmp_path))
-    with pytest.raises(CannotAsk, match="holds credentials, and is closed to a pickle"):
+    with pytest.raises(CannotAsk, match="holds credentials and is closed to pickles"):
         workshop.unpickle(attack, tmp_path / "m.skops", 1)
 
 
