@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from expectations.records import PACKAGE_SIGNATURE
 from expectations.spec import Guards
 from infra.evidence_store import put_json
 from infra.gateway.trial import found, say_yes
@@ -20,6 +21,7 @@ from infra.ledger import Ledger
 from infra.local_store import LocalStore
 from infra.packages import golden_records, keep_package
 from infra.runtime import Scorer
+from infra.signatures import sign_files, signable_package
 from tasks.convert import convert
 from tasks.guards.build import Rows, build_guards
 from tasks.guards.core import Core
@@ -74,7 +76,7 @@ def released(case: Case) -> Path:
     ledger = Ledger(store, case.folder / "home")
     signer = found(ledger)
     for model, graph in ((MODEL, case.package), (BARE, (case.folder / "core.onnx").read_bytes())):
-        for kind, body in _steps(store, graph, case.golden, model):
+        for kind, body in _steps(store, case.folder / "home", graph, case.golden, model):
             ledger.decide_and_append(lambda _, kind=kind, model=model, body=body: (kind, model, body))
         say_yes(ledger, model, f"{model}-1", signer)
         first = {"release": f"{model}-1", "without_rollout": "the first that serves"}
@@ -82,9 +84,12 @@ def released(case: Case) -> Path:
     return case.folder / "store"
 
 
-def _steps(store: LocalStore, graph: bytes, golden: pd.DataFrame, model: str) -> list[tuple[str, dict[str, Any]]]:
+def _steps(
+    store: LocalStore, home: Path, graph: bytes, golden: pd.DataFrame, model: str
+) -> list[tuple[str, dict[str, Any]]]:
     """What a release leaves in the ledger."""
     digest, blobs = keep_package(store, graph, golden_records(Scorer(graph), golden))
+    blobs[PACKAGE_SIGNATURE] = sign_files(store, signable_package(store, digest), home)
     blobs |= {"package": digest, "document": put_json(store, {"spec": {"model": {"name": model}, "serving": {}}})}
     mine, document = {"release": f"{model}-1"}, {"dossier_digest": blobs["document"]}
     who = {"developers": ["dev"], "approvals_needed": 1}

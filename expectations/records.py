@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# What a verdict's `blobs` call the signatures of package and dossier.
+PACKAGE_SIGNATURE, DOSSIER_SIGNATURE = "package signature", "dossier signature"
 METRIC_COLUMNS = ("metric", "value", "lower", "upper", "n", "n_required")
 
 

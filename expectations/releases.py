@@ -3,6 +3,7 @@
 from typing import Any
 
 from expectations.approvals import check_decided, check_standing, decided
+from expectations.records import PACKAGE_SIGNATURE
 from expectations.state import Body, Record, Release, State
 from expectations.transitions import Transition, of_release
 from expectations.verdicts import Outcome
@@ -87,6 +88,7 @@ def _judged(draft: State, record: Record) -> None:
         package_digest=body.get("package_digest") or "",
         document_digest=str(body["blobs"].get("document") or ""),
         snapshot_digest=str(body["blobs"].get("manifest") or ""),
+        package_signature=str(body["blobs"].get(PACKAGE_SIGNATURE) or ""),
         champion_compared=body["champion_compared"],
         **_needs(body),
         judged_at=record.seq,

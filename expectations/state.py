@@ -80,6 +80,7 @@ class Release:
     package_digest: str = ""
     document_digest: str = ""
     snapshot_digest: str = ""
+    package_signature: str = ""
     champion_compared: str | None = None
     approvals: tuple[Approval, ...] = ()
     rejected_by: str | None = None
@@ -235,7 +236,8 @@ def _release(values: dict[str, Any]) -> Release:
     # Asked for by name: a state without it was written by another version, and is read again from the records.
     lists = {key: tuple(values[key]) for key in ("developers", "roles_needed")}
     approvals = tuple(Approval(**item) for item in values["approvals"])
-    return Release(**{**values, **lists, "approvals": approvals, "snapshot_digest": values["snapshot_digest"]})
+    asked = {key: values[key] for key in ("snapshot_digest", "package_signature")}
+    return Release(**{**values, **lists, **asked, "approvals": approvals})
 
 
 def _person(values: dict[str, Any]) -> Person:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from expectations.errors import CannotAsk
 from flows.answering import Command, answer, as_json, store_option
 
 
@@ -35,12 +36,18 @@ def gc(store_url: str, remove: bool, json_: bool) -> None:
 @click.argument("release")
 @store_option
 @click.option("--out", type=click.Path(path_type=Path), help="Default: RELEASE.zip here.")
+@click.option(
+    "--files", type=click.Path(path_type=Path), help="No archive: package and dossier with signatures, in this folder."
+)
 @as_json
-def export_release(release: str, store_url: str, out: Path | None, json_: bool) -> None:
+def export_release(release: str, store_url: str, out: Path | None, files: Path | None, json_: bool) -> None:
     """Write one release, with all that it was judged on, as one archive that can be checked without the store.
 
     Example: seatrial export ames-price-640ec0f351 --store ./store
     """
+    if files:
+        _lay_out(release, store_url, files, json_)
+        return
     from infra.archive import write_archive
     from infra.store import open_store
     from tasks.job import open_ledger
@@ -48,6 +55,28 @@ def export_release(release: str, store_url: str, out: Path | None, json_: bool) 
     path = out or Path(f"{release}.zip")
     blobs = write_archive(open_store(store_url), open_ledger(store_url), release, path)
     answer(json_, {"archive": str(path), "blobs": blobs}, f"Wrote {path}, {blobs} blobs.\nNext: seatrial verify {path}")
+
+
+def _lay_out(release: str, store_url: str, folder: Path, json_: bool) -> None:
+    """What the release's verdict says was signed, for public tools."""
+    from infra.keys import home, public_signing_key
+    from infra.signatures import lay_out
+    from infra.store import open_store
+    from tasks.job import open_ledger
+
+    ledger = open_ledger(store_url)
+    found = ledger.state().releases.get(release)
+    if found is None:
+        raise CannotAsk(f"{release}: the store has no such release. `seatrial status MODEL` names them.")
+    names = lay_out(open_store(store_url), ledger.verdict(found)["blobs"], folder)
+    key = shlex.quote(str(public_signing_key(home())))
+    checks = [
+        f"  python -m model_signing verify key {shlex.quote(str(folder / name))} --public_key {key} "
+        f"--signature {shlex.quote(str(folder / name))}.sig"
+        for name in names
+    ]
+    told = [f"Wrote {' and '.join(names)} to {folder}.", "Next, without Seatrial, by the signer's public key:", *checks]
+    answer(json_, {"folder": str(folder), "signed": names}, "\n".join(told))
 
 
 @click.command(name="import", cls=Command)

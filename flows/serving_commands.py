@@ -21,6 +21,9 @@ from flows.answering import Command, as_json, store_option
 @click.option(
     "--log-every", "log_every_s", default=10.0, show_default=True, help="Seconds until predictions are in the store."
 )
+@click.option(
+    "--trust", multiple=True, type=click.Path(path_type=Path), help="Public keys that may sign. Default: one's own."
+)
 @click.option("--exposed", is_flag=True, help="Others may reach it without TLS and tokens: something else guards it.")
 @as_json
 def serve(
@@ -33,6 +36,7 @@ def serve(
     tls_cert: Path | None,
     tls_key: Path | None,
     log_every_s: float,
+    trust: tuple[Path, ...],
     exposed: bool,
     json_: bool,
 ) -> None:
@@ -57,7 +61,7 @@ def serve(
             asked = ", ".join(models) or "every model that has a champion"
             click.echo(f"Listening on {url}, {processes} process(es), for {asked}. Ctrl-C ends it.")
 
-    gateway = Gateway(store_url, models, host, port, processes, tokens, tls_cert, tls_key, exposed, log_every_s)
+    gateway = Gateway(store_url, models, host, port, processes, tokens, tls_cert, tls_key, exposed, log_every_s, trust)
     run_gateway(gateway, tell, up)
     if not json_:
         click.echo("Ended; what was asked before was answered.")

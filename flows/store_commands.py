@@ -101,8 +101,11 @@ def _record_words(body: dict[str, Any]) -> str:
 @click.command(cls=Command)
 @click.argument("archive", required=False, type=click.Path(path_type=Path))
 @store_option
+@click.option(
+    "--trust", multiple=True, type=click.Path(path_type=Path), help="Public keys that may sign. Default: one's own."
+)
 @as_json
-def verify(archive: Path | None, store_url: str, json_: bool) -> None:
+def verify(archive: Path | None, store_url: str, trust: tuple[Path, ...], json_: bool) -> None:
     """Walk the hash chain, every signature and every blob's digest: of a store, or of one exported ARCHIVE.
 
     Example: seatrial verify --store ./store
@@ -114,9 +117,11 @@ def verify(archive: Path | None, store_url: str, json_: bool) -> None:
         problems, key = opened.problems(), opened.public_key["keyid"]
         sound = f"{archive}: sound. {opened.release}, signed by the key {key[:16]}: compare that with the store's."
     else:
+        from infra.keys import home
+        from infra.trust import Trust, read_public_key
         from tasks.job import open_ledger
 
-        problems = open_ledger(store_url).problems()
+        problems = open_ledger(store_url).problems(Trust(home(), [read_public_key(path) for path in trust]))
         sound = f"{store_url}: sound. Every record is in its place and signed, every blob is what its digest says."
     answer(json_, {"sound": not problems, "problems": problems}, "\n".join(f"✗ {p}" for p in problems) or sound)
     sys.exit(NO if problems else DONE)

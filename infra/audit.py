@@ -7,20 +7,24 @@ from typing import Any
 from securesystemslib.signer import SSlibKey
 
 from expectations.approvals import ATTESTED
+from expectations.errors import CannotAsk
 from expectations.history import NOTHING_YET, Record, fold, refusal
 from expectations.records import digest_of, named_blobs
 from expectations.statements import DECISION, content_of, is_signed_by, public_key
 from infra.answers import step_answer
 from infra.checkpoints import Known, checkpoint, checkpoint_key
 from infra.envelopes import Unsound
+from infra.signatures import check_signature, signed_parts
 from infra.store import Corrupt, Missing, Store
+from infra.trust import Trust
 
 COPY = "Bring it back from a copy or an archive (`seatrial import`)."
 AGAIN = "Or remove the answer: the step runs again."
 
 
-def troubles(store: Store, records: Sequence[Record], trusted: SSlibKey) -> list[str]:
-    """A sentence for each blob, answer of a step, checkpoint and dossier that is changed or gone."""
+def troubles(store: Store, records: Sequence[Record], trusted: SSlibKey, trust: Trust) -> list[str]:
+    """A sentence for each blob, answer of a step, checkpoint and dossier that is changed or gone, and for each
+    signature of a package or dossier that is not one of a key in `trust`."""
     found: list[str] = []
     kept = {f"sha256:{key.rsplit('/', 1)[1]}" for key in store.keys("blobs/sha256/")}
     for digest in sorted(kept):
@@ -29,8 +33,8 @@ def troubles(store: Store, records: Sequence[Record], trusted: SSlibKey) -> list
         found += _lost(store, f"record {record.seq}", record.body, kept, COPY)
     for key in store.keys("steps/"):
         found += _answer(store, key, trusted, kept)
-    found += _illegal(records, trusted)
-    return [*found, *_checkpoints(store, records, trusted), *_dossiers(store, records)]
+    found += [*_illegal(records, trusted), *_checkpoints(store, records, trusted), *_dossiers(store, records)]
+    return [*found, *_signatures(store, records, trust)]
 
 
 def _illegal(records: Sequence[Record], trusted: SSlibKey) -> Iterator[str]:
@@ -96,6 +100,33 @@ def _dossiers(store: Store, records: Sequence[Record]) -> Iterator[str]:
             yield f"{key}: not the page that the release was judged with. The blob {pages[key]} holds that one."
     for key in sorted({key for key, page in pages.items() if page} - {*lying}):
         yield f"{key}: expected the page that the release was judged with, found none. The blob {pages[key]} holds it."
+
+
+def _signatures(store: Store, records: Sequence[Record], trust: Trust) -> Iterator[str]:
+    """Those that verdicts name. What a record says is signed itself, so one without them is older, and not damaged."""
+    for record in records:
+        blobs = record.body.get("blobs")
+        if record.kind == "release judged" and isinstance(blobs, dict):
+            for problem in _unsigned(store, blobs, trust):
+                yield f"record {record.seq}: {record.body['release']}: {problem}"
+
+
+def _unsigned(store: Store, blobs: dict[str, str], trust: Trust) -> Iterator[str]:
+    try:
+        parts = list(signed_parts(store, blobs))
+    except KeyError as error:
+        yield f"expected the blob {error} beside its signature, found none."
+        return
+    except (Corrupt, Missing):
+        # Told with the blobs.
+        return
+    for what, signature in parts:
+        try:
+            check_signature(store, what, signature, trust)
+        except (Corrupt, Missing):
+            continue
+        except CannotAsk as error:
+            yield from error.problems
 
 
 def _trouble(name: str, look: Callable[[], object]) -> list[str]:

@@ -1,4 +1,4 @@
-"""This account's home: the pipeline's key, what it has seen of each store, and the one place that says where it is."""
+"""This account's home: its two keys, what it has seen of each store, and the one place that says where it is."""
 
 import fcntl
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from securesystemslib.signer import CryptoSigner
 
 from expectations.errors import CannotAsk
@@ -33,6 +33,27 @@ def pipeline_key(folder: Path) -> CryptoSigner:
 def existing_key(folder: Path) -> CryptoSigner | None:
     """The pipeline's key, if this account has one."""
     return pipeline_key(folder) if (folder / "pipeline.pem").exists() else None
+
+
+def signing_key(folder: Path) -> Path:
+    """The file of the ECDSA key (P-256) in `signing.pem`, made at first use, mode 0600; `signing.pub.pem` beside it is
+    what others need to check what it signs.
+
+    A second key, since the format of signed packages knows no Ed25519. Raises CannotAsk where others may read it, or
+    where the public part is another key's.
+    """
+    made = _private(folder / "signing.pem", lambda: CryptoSigner.generate_ecdsa().private_bytes)
+    public = load_pem_private_key(made, password=None).public_key()
+    text, beside = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), public_signing_key(folder)
+    LocalStore(folder).put_if_absent(beside.name, text)
+    if beside.read_bytes() != text:
+        raise CannotAsk(f"{beside}: expected the public part of signing.pem, found another's. Bring both files back.")
+    return folder / "signing.pem"
+
+
+def public_signing_key(folder: Path) -> Path:
+    """Where the public part of `signing_key` lies, if it was ever made."""
+    return folder / "signing.pub.pem"
 
 
 def store_secret(folder: Path, store_url: str) -> bytes:

@@ -20,6 +20,7 @@ from infra.checkpoints import NONE_BEFORE, Known, keep_checkpoint
 from infra.envelopes import GENESIS, RECORD, Unsound, public_part, record_key, sign
 from infra.keys import existing_key, pipeline_key, remember, seen
 from infra.store import Store
+from infra.trust import Trust
 
 Decision = tuple[str, str, dict[str, Any]]
 
@@ -94,12 +95,16 @@ class Ledger:
             except Conflict:
                 lost = known.head
 
-    def problems(self) -> list[str]:
-        """Everything that is not as it was written: records, signatures, steps, blobs. Empty where all is sound."""
+    def problems(self, trust: Trust | None = None) -> list[str]:
+        """Everything that is not as it was written: records, signatures, steps, blobs. Empty where all is sound.
+
+        Packages and dossiers are to be signed by a key that `trust` knows: this account's own, where none is given.
+        """
         found: list[str] = []
         chain = self._chain()
         records = chain.walk(found)
-        return found + (troubles(self.store, records, chain.trusted) if records else [])
+        trust = trust or Trust(self._home)
+        return found + (troubles(self.store, records, chain.trusted, trust) if records else [])
 
     def _append(self, known: Known, expected_head: str, kind: str, model: str, body: dict[str, Any]) -> Record:
         # The head first: whoever decided on an older state is to decide again, not to be told that it is illegal.

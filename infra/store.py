@@ -29,6 +29,9 @@ class Blobs(Protocol):
     def get_blob(self, digest: str) -> bytes:
         """The bytes of a digest, checked. Raises Missing or Corrupt."""
 
+    def blob_path(self, digest: str) -> Path:
+        """A local file with the blob's bytes, checked. Raises Missing or Corrupt."""
+
 
 class Store(Protocol):
     """One directory or bucket. Nothing is changed in place: keys are written once, blobs lie by their content.

@@ -2,7 +2,7 @@
 
 Started by path; its job comes as one line of JSON, and the answer is a JSON file. The user's folder comes first on the
 path, so that their `tasks` or `infra` is theirs. Started with `ahead`, it imports what training needs before its job
-comes; without a job it ends.
+comes; without a job it ends. A job with a `room` is done in a closed one.
 """
 
 import importlib
@@ -11,6 +11,8 @@ import os
 import random
 import sys
 import traceback
+
+from closed_room import NotClosed, close
 
 
 def main():
@@ -22,10 +24,14 @@ def main():
     if not told:
         return
     job = json.loads(told)
-    sys.path.insert(0, job["root"])
-    os.chdir(job["root"])
     try:
+        if "room" in job:
+            close(job["room"], job["hidden"])
+        sys.path.insert(0, job["root"])
+        os.chdir(job["root"])
         answer = {"train": train, "table": table, "unpickle": unpickle, "costs": costs}[job["kind"]](job)
+    except NotClosed as error:
+        answer = {"not_closed": str(error)}
     except BaseException as error:  # noqa: BLE001  User code may raise anything, SystemExit too.
         answer = {"error": f"{type(error).__name__}: {error}"[:2000], "where": where(error, job["root"])}
     with open(job["answer"], "w", encoding="utf-8") as file:

@@ -26,7 +26,7 @@ from infra.evidence_store import Reference, get_evidence, put_evidence, put_json
 from infra.keys import home
 from infra.packages import versions
 from tasks import access as access_step
-from tasks import convert, convertible, dossier, package, record, snapshot, train
+from tasks import convert, convertible, dossier, package, record, sign, snapshot, train
 from tasks.check import Check, Subject
 from tasks.conversion.trials import try_out
 from tasks.guards import step
@@ -170,7 +170,7 @@ def guard_package(subject: Subject) -> dict[str, Any]:
 def write_dossier(
     subject: Subject, references: Mapping[str, Reference], findings: list[Finding], blobs: Mapping[str, str]
 ) -> dict[str, Any]:
-    """One page and its machine-readable twin; the digest that people decide on."""
+    """One page and its machine-readable twin, signed; the digest that people decide on."""
     job, store, outcome = subject.job, subject.job.store(), worst(finding.outcome for finding in findings)
 
     def build() -> dict[str, Any]:
@@ -187,7 +187,16 @@ def write_dossier(
         return {"dossier": digest, "blobs": {**kept, "dossier": digest}}
 
     told = digest_of({"findings": [finding.as_json() for finding in findings], "evidence": dict(references)})
-    return once(store, home(), "dossier", _inputs(job, told=told), build)
+    written = once(store, home(), "dossier", _inputs(job, told=told), build)
+    may_serve = subject.packed.get("package") if outcome.lets_through else None
+    signed = once(
+        store,
+        home(),
+        "sign",
+        _inputs(job, dossier=written["dossier"], package=may_serve),
+        lambda: sign.sign_release(store, home(), written["blobs"], may_serve),
+    )
+    return {**written, "blobs": {**written["blobs"], **signed["blobs"]}}
 
 
 @task(name="record", **AGAIN)

@@ -11,11 +11,13 @@ from guarded import cars, encoded, guarded_files, three
 from onnx import TensorProto, helper
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+from expectations.records import PACKAGE_SIGNATURE
 from infra.evidence_store import put_json
 from infra.ledger import Ledger
 from infra.local_store import LocalStore
 from infra.packages import golden_records, keep_package
 from infra.runtime import SIGNATURE_KEY, Scorer
+from infra.signatures import sign_files, signable_package
 
 # A record like those of training, and one that no guard trusts.
 GOOD = {"year": 2005.0, "weight kg": 1825.0, "make": "Saab"}
@@ -105,6 +107,10 @@ class Written:
     def append(self, kind, **body):
         return self.ledger.decide_and_append(lambda _: (kind, self.model, body))
 
+    def signed(self, package):
+        """The signature of a package by this account."""
+        return sign_files(self.store, signable_package(self.store, package), self.home)
+
     def approved(self, name, graph, serving=None, record=GOOD, spec=None):
         """A release that was judged against what serves now, and approved; `record` is golden."""
         golden = golden_records(Scorer(graph), pd.DataFrame([record] * 10))
@@ -115,7 +121,7 @@ class Written:
         start = {"spec_digest": name, "as_of": "2026-01-01T00:00:00", "developers": ["dev"], "approvals_needed": 1}
         self.append("release started", release=name, **start)
         judged = {"outcome": "passed", "champion_compared": serves, "approvals_needed": 1, "dossier_digest": document}
-        blobs |= {"document": document, "package": package}
+        blobs |= {"document": document, "package": package, PACKAGE_SIGNATURE: self.signed(package)}
         self.append("release judged", release=name, package_digest=package, blobs=blobs, **judged)
         people.say(self.ledger, self.model, name)
         return package

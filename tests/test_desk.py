@@ -14,6 +14,7 @@ from infra.gateway.desk.buckets import Buckets
 from infra.gateway.desk.desk import LedgerDesk
 from infra.gateway.desk.following import Following
 from infra.gateway.diary.metrics import Metrics
+from infra.trust import Trust
 
 HALF, ALL, SHADOW = {"share": 0.5}, {"share": 1.0}, {"share": 0.0, "shadow": True}
 
@@ -34,7 +35,8 @@ class Bench(Written):
     def __init__(self, folder, account="home"):
         super().__init__(folder)
         self.metrics, self.diary = Metrics(folder / "metrics"), Noted()
-        self.following = Following(self.store, folder / account, ("cars",), self.metrics, lambda loaded: None)
+        account, trust = folder / account, Trust(self.home)
+        self.following = Following(self.store, account, ("cars",), self.metrics, lambda loaded: None, trust)
         self.desk = LedgerDesk(self.following, self.diary, None, self.metrics, Buckets())
 
     def follow(self):

@@ -19,6 +19,7 @@ from infra.gateway.trial import trial_gateway
 from infra.local_store import LocalStore
 from infra.packages import golden_records, keep_package
 from infra.runtime import Scorer
+from infra.trust import Trust
 
 __all__ = ["postgresql_port", "redis_port", "secret"]
 pytestmark = pytest.mark.xdist_group("postgresql")
@@ -42,8 +43,9 @@ def serving(source, tmp_path, monkeypatch):
     table = table_of(tuple(TOWNS), cells, live=live_of(source))
     written = Written(tmp_path)
     package = written.promoted("one", graph_of(table))
-    document = written.ledger.state().releases["one"].document_digest
-    return load(Copies(written.store), Named("one", package, document)), table
+    one = written.ledger.state().releases["one"]
+    named = Named("one", package, one.document_digest, one.package_signature)
+    return load(Copies(written.store), named, Trust(written.home)), table
 
 
 class Sent:

@@ -22,6 +22,7 @@ from expectations.errors import CannotAsk
 from infra.gateway.desk.buckets import shared_memory
 from infra.gateway.wire.server import Tls, open_socket, refuse_exposed
 from infra.gateway.wire.tokens import read_tokens
+from infra.trust import read_public_key
 
 # Until a worker that died is begun again: doubled each time, forgotten once one has lived so long.
 PAUSE, LONGEST_PAUSE, LIVED = 0.1, 10.0, 10.0
@@ -163,7 +164,7 @@ class Supervisor:
 
 @dataclass(frozen=True)
 class Gateway:
-    """What `seatrial serve` is asked for. No models: all that have a champion."""
+    """What `seatrial serve` is asked for. No models: all that have a champion. No keys to trust: this account's own."""
 
     store_url: str
     models: tuple[str, ...]
@@ -175,6 +176,7 @@ class Gateway:
     key: Path | None = None
     exposed: bool = False
     log_every_s: float = 10.0
+    trust: tuple[Path, ...] = ()
 
 
 def run_gateway(gateway: Gateway, tell: Tell, up: Callable[[str], None]) -> None:
@@ -187,6 +189,8 @@ def run_gateway(gateway: Gateway, tell: Tell, up: Callable[[str], None]) -> None
         "store": gateway.store_url,
         "models": list(gateway.models),
         "log_every_s": gateway.log_every_s,
+        # Read once: a worker that is begun again trusts what the others trust.
+        "trust": [read_public_key(path) for path in gateway.trust],
         **{name: str(path) if path else "" for name, path in _files(gateway).items()},
     }
     with TemporaryDirectory(prefix="seatrial-metrics-") as metrics:

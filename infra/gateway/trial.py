@@ -21,6 +21,7 @@ from securesystemslib.signer import CryptoSigner
 from expectations.approvals import decision
 from expectations.errors import CannotAsk
 from expectations.people import GRANTS, identity
+from expectations.records import PACKAGE_SIGNATURE
 from expectations.spec import ReleaseSpec
 from expectations.state import Person
 from expectations.statements import public_key
@@ -28,6 +29,7 @@ from infra.evidence_store import get_json, put_json
 from infra.gateway.client import Client
 from infra.ledger import Ledger, now
 from infra.local_store import LocalStore
+from infra.signatures import sign_files, signable_package
 from infra.store import Store
 
 MIB = 1 << 20
@@ -85,14 +87,14 @@ def _promoted(store: Store, package: str, spec: ReleaseSpec, folder: Path) -> No
     whole = {"on_distrust": "flag", "outputs": "all", "records_per_minute": None}
     told = spec.model_copy(update={"serving": spec.serving.model_copy(update=whole)})
     document = put_json(scratch, {"spec": told.model_dump(mode="json")})
-    ledger = Ledger(scratch, folder / "home")
+    ledger, signature = Ledger(scratch, folder / "home"), _signed(scratch, package, folder / "home")
     judged = {
         "outcome": "passed",
         "champion_compared": None,
         "approvals_needed": 1,
         "dossier_digest": document,
         "package_digest": package,
-        "blobs": {"document": document},
+        "blobs": {"document": document, PACKAGE_SIGNATURE: signature},
     }
     started = {"spec_digest": "", "as_of": "", "developers": [], "approvals_needed": 1}
     name = spec.model.name
@@ -115,6 +117,11 @@ def say_yes(ledger: Ledger, model: str, release: str, signer: CryptoSigner) -> N
     ledger.decide_and_append(
         lambda state: ("decided", model, decision(state.releases[release], TRIAL, "approve", "", now(), signer))
     )
+
+
+def _signed(scratch: Store, package: str, home: Path) -> str:
+    """By a key that only the trial's own gateway trusts, and that is gone with it."""
+    return sign_files(scratch, signable_package(scratch, package), home)
 
 
 def _append(ledger: Ledger, kind: str, model: str, body: dict[str, Any]) -> None:

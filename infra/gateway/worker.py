@@ -32,6 +32,7 @@ from infra.gateway.wire.tokens import read_tokens
 from infra.keys import home
 from infra.ledger import Ledger
 from infra.store import open_store
+from infra.trust import Trust
 
 # While a package is loaded beside it, the event loop gets the interpreter back after this many seconds, not after 5 ms.
 SWITCH_SECONDS = 0.0005
@@ -101,7 +102,8 @@ def _serve(plan: dict[str, Any], ending: Ending) -> None:
     store, metrics = open_store(plan["store"], make=False), Metrics(Path(plan["metrics"]))
     diary = Diary(store, home(), metrics, Limits(upload_seconds=plan["log_every_s"])).start()
     reports = Reports(_appending(Ledger(store, home())), metrics).start()
-    following = Following(store, home(), tuple(plan["models"]), metrics, _knowing(diary))
+    trust = Trust(home(), plan["trust"])
+    following = Following(store, home(), tuple(plan["models"]), metrics, _knowing(diary), trust)
     following.start()
     desk = LedgerDesk(following, diary, reports, metrics, Buckets(plan["shared"]))
     ending.server = make_server(App(desk, tokens=tokens), tls)

@@ -10,7 +10,7 @@ from pathlib import Path
 import seaweed
 
 from faults.plants import PLANT
-from infra.keys import pipeline_key
+from infra.keys import pipeline_key, signing_key
 from infra.ledger import Ledger
 from infra.store import open_store
 
@@ -38,11 +38,13 @@ class Place:
         return Ledger(self.store(), self.home)
 
     def another_account(self):
-        """A home with the same key, that has seen nothing."""
+        """A home with the same keys, that has seen nothing."""
         pipeline_key(self.home)
+        signing_key(self.home)
         other = self.folder / f"home-{uuid.uuid4()}"
         other.mkdir(mode=0o700)
-        shutil.copy(self.home / "pipeline.pem", other)
+        for name in ("pipeline.pem", "signing.pem"):
+            shutil.copy(self.home / name, other)
         return other
 
 

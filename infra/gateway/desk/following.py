@@ -23,6 +23,7 @@ from infra.gateway.diary.metrics import Metrics
 from infra.ledger import Ledger
 from infra.rollout_page import build_rollout_page
 from infra.store import Store
+from infra.trust import Trust
 
 LOG = logging.getLogger("seatrial.gateway")
 EVERY = 0.5
@@ -45,12 +46,20 @@ class Following:
     """The posts of some models, or of all that the ledger names where none are given.
 
     `step` is for one thread; everybody else reads `posts`, `pages` (of rollouts), `known` and `problems`, which are
-    exchanged whole. `know` is told of each release before it answers.
+    exchanged whole. `know` is told of each release before it answers. Packages are to be signed by a key that `trust`
+    knows: this account's own, where none is given.
     """
 
     def __init__(
-        self, store: Store, home: Path, models: tuple[str, ...], metrics: Metrics, know: Callable[[Loaded], None]
+        self,
+        store: Store,
+        home: Path,
+        models: tuple[str, ...],
+        metrics: Metrics,
+        know: Callable[[Loaded], None],
+        trust: Trust | None = None,
     ) -> None:
+        self._trust = trust or Trust(home)
         self._url, self._home, self._models, self._metrics, self._know = store.url, home, models, metrics, know
         self._ledger, self._copies = Ledger(store, home), Copies(store)
         self._loaded: dict[str, Loaded] = {}
@@ -175,7 +184,7 @@ class Following:
             if name in self._loaded or (refused and time.monotonic() < refused.at):
                 continue
             try:
-                loaded = load(self._copies, Named(name, release.package_digest, release.document_digest))
+                loaded = load(self._copies, _named(release), self._trust)
                 self._know(loaded)
                 self._loaded[name] = loaded
                 self._refused.pop(name, None)
@@ -204,6 +213,10 @@ class Following:
             del self._loaded[name]
         for name in [name for name in self._refused if name not in wanted]:
             del self._refused[name]
+
+
+def _named(release: Release) -> Named:
+    return Named(release.id, release.package_digest, release.document_digest, release.package_signature)
 
 
 def told(before: Mapping[str, Post], after: Mapping[str, Post]) -> Iterator[str]:

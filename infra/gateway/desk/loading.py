@@ -1,4 +1,4 @@
-"""A release made ready to answer: fetched, verified, proven by its golden records, warmed, and timed.
+"""A release made ready to answer: fetched, its signature verified, proven by its golden records, warmed, and timed.
 
 Everything that a release needs is kept in this account's home too, so that it can be loaded while the store is away.
 """
@@ -6,6 +6,7 @@ Everything that a release needs is kept in this account's home too, so that it c
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,9 @@ from infra.gateway.desk.pool import Pool
 from infra.gateway.live.lookups import LiveLookups
 from infra.packages import open_package, replay
 from infra.runtime import Scorer
+from infra.signatures import check_signature, signable_package
 from infra.store import Store
+from infra.trust import Trust
 
 # A hop to a thread costs about 0.1 ms, so what takes less than this is answered at once, holding up the others.
 INLINE_MS = 0.3
@@ -34,11 +37,13 @@ ANSWERS = ("prediction", "probabilities", "lower", "upper", "conformal_set")
 
 @dataclass(frozen=True)
 class Named:
-    """A release as the ledger names it: the digests of its package and of its dossier's document."""
+    """A release as the ledger names it: the digests of its package, of its dossier's document, and of the bundle that
+    signs the package."""
 
     release: str
     package: str
     document: str
+    signature: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +79,19 @@ class Copies:
 
     def get_blob(self, digest: str) -> bytes:
         """The bytes of a digest. Raises Missing or Corrupt."""
-        return copy_of(digest, lambda file: file.write(self._store.get_blob(digest))).read_bytes()
+        return self.blob_path(digest).read_bytes()
+
+    def blob_path(self, digest: str) -> Path:
+        """The copy with the bytes of a digest. Raises Missing or Corrupt."""
+        return copy_of(digest, lambda file: file.write(self._store.get_blob(digest)))
 
 
-def load(copies: Copies, named: Named) -> Loaded:
-    """The release, ready. Raises CannotAsk, in words, where anything of it is not what the ledger says."""
+def load(copies: Copies, named: Named, trust: Trust) -> Loaded:
+    """The release, ready. Raises CannotAsk, in words, where anything of it is not what the ledger says, or where its
+    package is not signed by a key that is trusted."""
     spec = _spec(copies, named)
+    # Before onnxruntime reads a byte of the graph.
+    _expect_signature(copies, named, trust)
     rules = Serving.model_validate(spec.get("serving") or {})
     scorer = open_package(copies, named.package)
     golden = get_json(copies, get_json(copies, named.package)["golden"])
@@ -106,6 +118,15 @@ def _spec(copies: Copies, named: Named) -> Mapping[str, Any]:
     if not isinstance(spec, dict):
         raise CannotAsk(f"{named.release}: expected its spec in its dossier, found none. Release again.")
     return spec
+
+
+def _expect_signature(copies: Copies, named: Named, trust: Trust) -> None:
+    if not named.signature:
+        raise CannotAsk(
+            "expected a signature of its package in its verdict, found none: it was judged before packages were "
+            "signed. Release it again with a new --as-of."
+        )
+    check_signature(copies, signable_package(copies, named.package), named.signature, trust)
 
 
 def _lookups(signature: Mapping[str, Any], spec: Mapping[str, Any]) -> Mapping[str, Any]:
