@@ -1,6 +1,7 @@
 """The deployments of one store, declared once: what asks, what reminds, what rolls out, and by which events."""
 
 import asyncio
+import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -92,6 +93,8 @@ def expect_server() -> str:
 def serve(served: list[RunnerDeployment]) -> None:
     """Runs what is due, each in a process of its own, until Ctrl-C; then schedules pause until it is served again."""
     runner = Runner(name="seatrial", query_seconds=LOOK_S, limit=8)
+    # Prefect's own way out of a SIGTERM ends in a traceback.
+    vars(runner)["handle_sigterm"] = lambda *_: signal.raise_signal(signal.SIGINT)
     for one in served:
         runner.add_deployment(one)
     asyncio.run(runner.start())

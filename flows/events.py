@@ -20,6 +20,12 @@ ESCALATED = "seatrial.approval.escalated"
 PROGRESS = logging.getLogger("seatrial.progress")
 
 
+def tell_waiting(store: str, release: Release) -> None:
+    """Emits that a release waits for a decision, if it does."""
+    if release.status == "waiting":
+        tell(WAITING, store, release)
+
+
 def tell(event: str, store: str, release: Release, words: str = "") -> None:
     """Emits an event about a release of a store; where there is no Prefect server it does nothing, and never raises."""
     if get_current_settings().api.url is None:
