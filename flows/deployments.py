@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -90,11 +91,15 @@ def expect_server() -> str:
     return url
 
 
-def serve(served: list[RunnerDeployment]) -> None:
-    """Runs what is due, each in a process of its own, until Ctrl-C; then schedules pause until it is served again."""
+def serve(served: list[RunnerDeployment], up: Callable[[], None]) -> None:
+    """Runs what is due, each in a process of its own, until Ctrl-C; then schedules pause until it is served again.
+
+    `up` is called once Prefect knows the deployments and the events that start them.
+    """
     runner = Runner(name="seatrial", query_seconds=LOOK_S, limit=8)
     # Prefect's own way out of a SIGTERM ends in a traceback.
     vars(runner)["handle_sigterm"] = lambda *_: signal.raise_signal(signal.SIGINT)
     for one in served:
         runner.add_deployment(one)
+    up()
     asyncio.run(runner.start())

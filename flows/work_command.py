@@ -43,12 +43,13 @@ def work(
     served = deployments.deployments(store_url, every_s, notify=notify, **hours)
     name = deployments.deployment_name(deployments.absolute(store_url))
     ui = url.removesuffix("/api")
-    if json_:
-        click.echo(json.dumps({"working": name, "server": url, "ui": ui}))
-    else:
-        click.echo(f"Working for {store_url} as {name!r}: forms, reminders and rollouts. UI: {ui}. Ctrl-C ends it.")
+
+    def up() -> None:
+        told = f"Working for {store_url} as {name!r}: forms, reminders and rollouts. UI: {ui}. Ctrl-C ends it."
+        click.echo(json.dumps({"working": name, "server": url, "ui": ui}) if json_ else told)
+
     try:
-        deployments.serve(served)
+        deployments.serve(served, up)
     except KeyboardInterrupt:
         if not json_:
             click.echo("Ended. What waits is in the ledger; the next `seatrial work` asks again.")
