@@ -59,7 +59,7 @@ def runs_of(flow: str, deployment: str) -> list[Run]:
         open_ones = _read(client, flow, deployment, wanted, FlowRunSort.EXPECTED_START_TIME_ASC)
         newest = _read(client, flow, deployment, None, FlowRunSort.EXPECTED_START_TIME_DESC)
         found = {one.id: one for one in [*newest, *open_ones]}
-        return [_run(client, one, one.state) for one in found.values() if one.state]
+        return [_run(client, one, one.state, f"{deployment}/") for one in found.values() if one.state]
 
 
 def _read(
@@ -74,7 +74,7 @@ def _read(
     )
 
 
-def _run(client: SyncPrefectClient, one: FlowRun, state: State[Any]) -> Run:
+def _run(client: SyncPrefectClient, one: FlowRun, state: State[Any], before: str) -> Run:
     kind = state.type
     suspended = kind == StateType.PAUSED
     return Run(
@@ -86,7 +86,7 @@ def _run(client: SyncPrefectClient, one: FlowRun, state: State[Any]) -> Run:
         is_suspended=suspended,
         asks=suspended and _has_form(client, one.id, state),
         failed=kind in FAILED,
-        key=one.idempotency_key or "",
+        key=(one.idempotency_key or "").removeprefix(before),
     )
 
 
@@ -111,7 +111,9 @@ def start(flow: str, deployment: str, parameters: dict[str, Any], key: str) -> N
             found = client.read_deployment_by_name(f"{flow}/{deployment}")
         except ObjectNotFound:
             raise CannotAsk(f"{flow}/{deployment}: no such deployment; `seatrial work` makes it.") from None
-        client.create_flow_run_from_deployment(found.id, parameters=parameters, idempotency_key=key, state=Scheduled())
+        # Prefect counts keys by the flow, and the same release can wait in two stores.
+        once = f"{deployment}/{key}"
+        client.create_flow_run_from_deployment(found.id, parameters=parameters, idempotency_key=once, state=Scheduled())
 
 
 def close(run: str, words: str) -> None:

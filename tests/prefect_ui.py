@@ -31,7 +31,7 @@ def need_chromium():
 def browser_page():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1180, "height": 1000})
+        page = browser.new_page(viewport={"width": 1180, "height": 1350})
         page.set_default_timeout(30_000)
         yield page
         browser.close()

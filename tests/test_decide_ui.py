@@ -20,6 +20,7 @@ from infra.prefect_runs import close, runs_of
 
 pytestmark = pytest.mark.xdist_group("prefect")
 SECONDS = 90
+RELEASES = ["houses-2", "houses-3", "houses-4", "houses-5"]
 
 
 class Desk:
@@ -49,7 +50,7 @@ class Desk:
             state = client.read_flow_run(run).state
             return client.read_flow_run_input(run, state.state_details.run_input_keyset["description"])
 
-    def post(self, run, release="c", **answer):
+    def post(self, run, release="houses-4", **answer):
         """An answer through the API."""
         told = {"decision": "approve", "dossier": self.written.release(release).dossier_digest, **answer}
         before = self.since(run)
@@ -66,7 +67,7 @@ def desk(prefect_url, tmp_path_factory):
     folder = tmp_path_factory.mktemp("desk")
     written = Waiting(folder)
     written.serving("houses-1")
-    for name in "abcd":
+    for name in RELEASES:
         written.begin(name)
     log = folder / "work.log"
     account = {"SEATRIAL_HOME": str(written.home), "PREFECT_API_URL": prefect_url}
@@ -75,7 +76,7 @@ def desk(prefect_url, tmp_path_factory):
             environment.setenv(name, value)
         # A turn of `remind` comes too late for these tests: the events alone start the forms.
         with working(written.url, written.home, log, "--every", "3600"):
-            for name in "abcd":
+            for name in RELEASES:
                 events.tell_waiting(written.url, written.release(name))
             yield Desk(written, prefect_url, log)
 
@@ -89,68 +90,68 @@ def wrong_for(app):
 
 def test_a_person_reads_the_verdict_errs_is_asked_again_and_approves(desk, tmp_path):
     need_chromium()
-    run, vera = desk.form("a"), desk.written.apps["vera"]
+    run, vera = desk.form("houses-2"), desk.written.apps["vera"]
     with browser_page() as page:
         dialog = open_form(page, desk.url, run)
         text = dialog.inner_text()
-        assert "May a go to production?" in text
+        assert "May houses-2 go to production?" in text
         assert "rmse of houses-1, which serves" in text
-        assert desk.written.release("a").dossier_digest in text
+        assert desk.written.release("houses-2").dossier_digest in text
         before = desk.since(run)
         fill_in(page, dialog, "approve", "vera", wrong_for(vera))
         submit(page, dialog)
-        reason = desk.asked_again("a", before)
+        reason = desk.asked_again("houses-2", before)
         assert "4 tries left" in reason
         dialog = open_form(page, desk.url, run)
         assert "Asked again" in dialog.inner_text()
         fill_in(page, dialog, "approve", "vera", vera.now(), "read it all")
         page.screenshot(path=os.environ.get("SEATRIAL_SCREENSHOT") or tmp_path / "approval.png")
         submit(page, dialog)
-        until(lambda: desk.written.release("a").status == "approved", desk.log, seconds=SECONDS)
+        until(lambda: desk.written.release("houses-2").status == "approved", desk.log, seconds=SECONDS)
     assert desk.written.ledger.read()[-1].body["comment"] == "read it all"
     # The approval starts the rollout of this release, and of no other.
     started = until(lambda: runs_of("rollout", desk.name), desk.log, seconds=SECONDS)
-    assert [one.parameters["release"] for one in started] == ["a"]
+    assert [one.parameters["release"] for one in started] == ["houses-2"]
 
 
 def test_another_release_is_rejected(desk):
     need_chromium()
-    run, rita = desk.form("b"), desk.written.apps["rita"]
+    run, rita = desk.form("houses-3"), desk.written.apps["rita"]
     with browser_page() as page:
         dialog = open_form(page, desk.url, run)
         fill_in(page, dialog, "reject", "rita", rita.now(), "too dear")
         submit(page, dialog)
-        until(lambda: desk.written.release("b").status == "rejected", desk.log, seconds=SECONDS)
-    assert desk.written.release("b").rejected_by == "rita"
+        until(lambda: desk.written.release("houses-3").status == "rejected", desk.log, seconds=SECONDS)
+    assert desk.written.release("houses-3").rejected_by == "rita"
 
 
 def test_no_way_around_the_form_decides_anything(desk):
     """Through the API: no answer, another's name, a code that was used, a state that was forced."""
-    run, decided = desk.form("c"), desk.written.kinds().count("decided")
+    run, decided = desk.form("houses-4"), desk.written.kinds().count("decided")
     with pytest.raises(RuntimeError, match="Cannot resume"):
         resume_flow_run(run, run_input={})
-    assert desk.form("c") == run
+    assert desk.form("houses-4") == run
     before = desk.post(run, name="rita", one_time_code=desk.written.apps["dev"].now())
-    assert "not rita's" in desk.asked_again("c", before)
+    assert "not rita's" in desk.asked_again("houses-4", before)
     before = desk.post(run, name="dev", one_time_code=desk.written.apps["dev"].now())
-    assert "developed c and cannot approve it" in desk.asked_again("c", before)
+    assert "developed houses-4 and cannot approve it" in desk.asked_again("houses-4", before)
     before = desk.since(run)
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(run, Scheduled(name="Resuming"), force=True)
-    assert "without an answer" in desk.asked_again("c", before)
+    assert "without an answer" in desk.asked_again("houses-4", before)
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(run, Completed(), force=True)
-    assert desk.written.release("c").status == "waiting"
+    assert desk.written.release("houses-4").status == "waiting"
     assert desk.written.kinds().count("decided") == decided
 
 
 def test_a_code_that_was_read_in_prefects_database_serves_no_other_release(desk):
     """Whoever can read the server sees every code that was ever typed."""
-    run = desk.form("d")
+    run = desk.form("houses-5")
     with get_client(sync_client=True) as client:
         seen = [
             found.decoded_value["one_time_code"]
-            for name in "ab"
+            for name in RELEASES[:2]
             for one in desk.runs(name)
             for found in client.filter_flow_run_input(one.id, "suspended-ask-", 50, set())
             if found.key.endswith("-response")
@@ -162,13 +163,13 @@ def test_a_code_that_was_read_in_prefects_database_serves_no_other_release(desk)
         client.create_flow_run_input(run, "suspended-ask-1-response", json.dumps(answer))
         before = desk.since(run)
         client.set_flow_run_state(run, Scheduled(name="Resuming"), force=True)
-    reason = desk.asked_again("d", before)
+    reason = desk.asked_again("houses-5", before)
     assert "used before" in reason or "not vera's" in reason
-    assert desk.written.release("d").status == "waiting"
+    assert desk.written.release("houses-5").status == "waiting"
     assert not any(code in desk.log.read_text() for code in seen)
 
 
 def test_the_ledger_is_sound_afterwards_and_work_ends_at_once(desk):
     with contextlib.suppress(PrefectHTTPStatusError):
-        close(desk.form("d"), "the tests end")
+        close(desk.form("houses-5"), "the tests end")
     assert desk.written.ledger.problems() == []
