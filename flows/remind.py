@@ -12,6 +12,7 @@ from expectations.history import State
 from flows import events
 from infra import prefect_runs
 from infra.ledger import now as now_text
+from tasks.decide import take_in
 from tasks.job import open_ledger
 from tasks.wait import Act, forms, rollouts, tellings, waiting
 
@@ -27,6 +28,8 @@ def remind(
 ) -> list[str]:
     """One turn: a form for each release that waits and no other, reminders, rollouts. Returns what it did."""
     ledger, now = open_ledger(store), datetime.now(UTC)
+    # Signed elsewhere and handed in: this account holds the ledger's key.
+    taken = [one.id for one, why in take_in(ledger) if not why]
     state = ledger.state()
     since = waiting(ledger, state, now_text())
     done = forms(state, since, prefect_runs.runs_of("decide", deployment), now)
@@ -35,7 +38,8 @@ def remind(
     done += rollouts(state, since, prefect_runs.runs_of("rollout", deployment), now)
     for act in done:
         _do(act, state, store, deployment, form_hours, notify)
-    told = [f"{act.kind} {act.told}".strip() + f" {act.release}: {act.words}" for act in done]
+    told = [f"take in {name}: a decision that was handed in" for name in taken]
+    told += [f"{act.kind} {act.told}".strip() + f" {act.release}: {act.words}" for act in done]
     for line in told:
         get_run_logger().info(line)
     return told
