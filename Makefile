@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo demo-rollout test lint types floors unit lock clean faults bench-canary bench-conversion bench-gateway bench-ledger \
+.PHONY: demo demo-rollout demo-ui test lint types floors unit lock clean faults bench-canary bench-conversion bench-gateway bench-ledger \
 	bench-prediction-log bench-release bench-scoring bench-snapshot
 
 demo: .venv/ready
@@ -14,6 +14,10 @@ demo: .venv/ready
 # A good challenger and a bad one, under traffic; five minutes.
 demo-rollout: .venv/ready
 	$(BIN)/python examples/demo_rollout.py
+
+# A release that waits for you in the Prefect UI, until Ctrl-C.
+demo-ui: .venv/ready
+	$(BIN)/python examples/demo_ui.py
 
 test: .venv/ready lint types floors unit
 
@@ -87,4 +91,4 @@ lock:
 		--python-version 3.11 tests/kserve/requirements.in --output-file tests/kserve/requirements.lock
 
 clean:
-	rm -rf .venv build demo demo-rollout tests/node/node_modules tests/kserve/.venv
+	rm -rf .venv build demo demo-rollout demo-ui tests/node/node_modules tests/kserve/.venv

@@ -11,6 +11,7 @@ from flows import (
     settings,
     store_commands,
     traffic_commands,
+    work_command,
 )
 
 
@@ -41,6 +42,7 @@ for command in (
     traffic_commands.rollback,
     traffic_commands.mode,
     traffic_commands.go_ahead,
+    work_command.work,
     store_commands.status,
     store_commands.history,
     store_commands.verify,

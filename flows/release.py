@@ -10,6 +10,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from expectations.verdicts import Finding, Outcome, worst
+from flows import events
 from tasks import compare, compress, data_checks, latency, quality, steps
 from tasks.check import Check, Subject
 from tasks.guards import evidence as guards
@@ -63,6 +64,7 @@ def release(spec: str, store: str, as_of: str) -> dict[str, Any]:
     steps.record_verdict(subject, references, dossier, worst(finding.outcome for finding in findings))
     create_markdown_artifact(_table(findings), key="verdict", description=f"Verdict on {job.release}")
     tell("dossier", f"dossiers/{job.release}.html")
+    events.tell_waiting(store, job.ledger().state().releases[job.release])
     answer = _answer(job.release, findings, dossier["dossier"])
     return answer | {"recommendation": references.get("compression", {}).get("facts", {}).get("recommendation")}
 

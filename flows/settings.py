@@ -80,3 +80,9 @@ def show_progress(show: Callable[[str], None]) -> None:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.addHandler(Progress(show))
+
+
+def tell_runs() -> None:
+    """What runs say is kept in Prefect and read there, for whoever serves them. Called before Prefect is imported."""
+    if os.environ.get("PREFECT_LOGGING_LEVEL") == DEFAULTS["PREFECT_LOGGING_LEVEL"]:
+        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"

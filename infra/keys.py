@@ -68,11 +68,29 @@ def spool_folder(folder: Path, store_url: str) -> Path:
     return folder / "spool" / place_name(store_url)
 
 
+def change_private(path: Path, change: Callable[[bytes | None], bytes]) -> None:
+    """Puts what `change` makes of a file, None where there is none, in its place: one at a time, whole, mode 0600.
+
+    Raises CannotAsk where others may read the file.
+    """
+    _make_private(path.parent)
+    with on_disk(f"keeping {path}"), path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = _read_private(path) if path.exists() else None
+        after = change(before)
+        if after != before:
+            _replace(path, after)
+
+
 def _private(path: Path, make: Callable[[], bytes]) -> bytes:
     if not path.exists():
         _make_private(path.parent)
         # Written as a whole and only by the first of several: the temporary file is 0600 from its birth.
         LocalStore(path.parent).put_if_absent(path.name, make())
+    return _read_private(path)
+
+
+def _read_private(path: Path) -> bytes:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise CannotAsk(f"{path}: expected mode 0600, found {mode:04o}: others can read the key. Run: chmod 600 {path}")

@@ -68,13 +68,12 @@ class Ledger:
 
     def verdict(self, release: Release) -> dict[str, Any]:
         """What a judged release's verdict said: its blobs and figures too. Raises Tampered."""
-        if release.judged_at is None:
-            raise CannotAsk(f"{release.id} was not judged yet: it is {release.status}.")
-        try:
-            body: dict[str, Any] = self._chain().content(release.judged_at)["body"]
-        except Unsound as error:
-            raise Tampered(str(error)) from None
+        body: dict[str, Any] = self._judging(release)["body"]
         return body
+
+    def judged_time(self, release: Release) -> str:
+        """When a release was judged, as the ledger writes times. Raises Tampered."""
+        return str(self._judging(release)["time"])
 
     def append(self, expected_head: str, kind: str, model: str, body: dict[str, Any]) -> Record:
         """The record, now last, if `expected_head` was; else Conflict. Raises Refused where it is not legal."""
@@ -105,6 +104,15 @@ class Ledger:
         records = chain.walk(found)
         trust = trust or Trust(self._home)
         return found + (troubles(self.store, records, chain.trusted, trust) if records else [])
+
+    def _judging(self, release: Release) -> dict[str, Any]:
+        """The record of a release's verdict."""
+        if release.judged_at is None:
+            raise CannotAsk(f"{release.id} was not judged yet: it is {release.status}.")
+        try:
+            return self._chain().content(release.judged_at)
+        except Unsound as error:
+            raise Tampered(str(error)) from None
 
     def _append(self, known: Known, expected_head: str, kind: str, model: str, body: dict[str, Any]) -> Record:
         # The head first: whoever decided on an older state is to decide again, not to be told that it is illegal.

@@ -29,8 +29,10 @@ def prefect_url(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    quiet = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_UI_ENABLED": "false", "DO_NOT_TRACK": "1"}
-    environment = {**os.environ, **quiet, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}
+    quiet = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    # The UI asks the address that it was given, 4200 by default.
+    ui = {"PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api"}
+    environment = {**os.environ, **quiet, **ui, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}
     command = [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}/api"

@@ -1,0 +1,55 @@
+"""Serving the flows that Prefect starts by events and by the clock: work."""
+
+import json
+
+import click
+
+from flows import settings
+from flows.answering import Command, as_json, store_option
+
+
+@click.command(cls=Command)
+@store_option
+@click.option("--every", "every_s", default=60.0, show_default=True, help="Seconds between two looks at what waits.")
+@click.option("--form-hours", default=168.0, show_default=True, help="How long a form is open; then another is.")
+@click.option("--remind-hours", default=24.0, show_default=True, help="When a reminder is sent, and again after it.")
+@click.option("--escalate-hours", default=72.0, show_default=True, help="When others are told that nobody decides.")
+@click.option("--notify", help="A Prefect notification block that tells people, e.g. slack-webhook/ops.")
+@as_json
+def work(
+    store_url: str,
+    every_s: float,
+    form_hours: float,
+    remind_hours: float,
+    escalate_hours: float,
+    notify: str | None,
+    json_: bool,
+) -> None:
+    """Let the Prefect UI ask for decisions, remind of them and start rollouts, until Ctrl-C.
+
+    PREFECT_API_URL names the Prefect server. Several stores can be worked for beside one another.
+
+    Example: PREFECT_API_URL=http://127.0.0.1:4200/api seatrial work --store ./store
+    """
+    settings.tell_runs()
+    from tasks.job import open_ledger
+
+    # Neither a store nor a ledger that is not there is worked for.
+    open_ledger(store_url).state()
+    from flows import deployments
+
+    url = deployments.expect_server()
+    hours = {"form_hours": form_hours, "remind_hours": remind_hours, "escalate_hours": escalate_hours}
+    served = deployments.deployments(store_url, every_s, notify=notify, **hours)
+    name = deployments.deployment_name(deployments.absolute(store_url))
+    ui = url.removesuffix("/api")
+
+    def up() -> None:
+        told = f"Working for {store_url} as {name!r}: forms, reminders and rollouts. UI: {ui}. Ctrl-C ends it."
+        click.echo(json.dumps({"working": name, "server": url, "ui": ui}) if json_ else told)
+
+    try:
+        deployments.serve(served, up)
+    except KeyboardInterrupt:
+        if not json_:
+            click.echo("Ended. What waits is in the ledger; the next `seatrial work` asks again.")

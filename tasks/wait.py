@@ -1,0 +1,116 @@
+"""What is to be done so that everybody who is waited for is asked and told: the ledger beside Prefect's runs.
+
+Pure: it says what to do, and does nothing. Done twice it does no harm: every start has a key that counts once.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from expectations.history import Release, State
+from infra.ledger import Ledger
+from infra.prefect_runs import Run
+from tasks.ask import waits
+
+# The event of a release that begins to wait comes first; its run is not started twice.
+GRACE = timedelta(seconds=30)
+# A decision is read in seconds: whoever is at it for longer is gone.
+GONE = timedelta(minutes=10)
+# What failed is not started again at once: it would fail again.
+AGAIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing to do, for one release. `run` is the one to end; `key` makes a start count once; `words` say why."""
+
+    kind: Literal["ask", "close", "give up", "tell", "roll out"]
+    release: str
+    words: str
+    run: str = ""
+    key: str = ""
+    told: str = ""
+
+
+def waiting(ledger: Ledger, state: State, now: str) -> dict[str, datetime]:
+    """Each release that decisions are asked for, and since when."""
+    found = [one for one in state.releases.values() if waits(state, one, now)]
+    return {one.id: _since(ledger, one, now) for one in found}
+
+
+def _since(ledger: Ledger, release: Release, now: str) -> datetime:
+    lapsed = [one.expires for one in release.approvals if one.expires <= now]
+    return datetime.fromisoformat(max([ledger.judged_time(release), *lapsed]))
+
+
+def forms(state: State, since: Mapping[str, datetime], runs: Iterable[Run], now: datetime) -> list[Act]:
+    """One form for each release that waits, and no other."""
+    runs = sorted(runs, key=lambda run: run.since)
+    done: list[Act] = []
+    asked: set[str] = set()
+    for run in runs:
+        release = str(run.parameters.get("release"))
+        if act := _end(state, since, run, release in asked, now):
+            done.append(act)
+        elif run.is_open:
+            asked.add(release)
+    ended = {str(run.parameters.get("release")): run for run in runs if not run.is_open}
+    missing = [name for name in since if name not in asked and now - since[name] >= GRACE]
+    return done + [_ask(name, ended.get(name)) for name in missing if not _failed_just_now(ended.get(name), now)]
+
+
+def _end(state: State, since: Mapping[str, datetime], run: Run, twice: bool, now: datetime) -> Act | None:
+    """Why an open run is to be ended, if it is."""
+    release = str(run.parameters.get("release"))
+    if run.is_busy and now - run.since > GONE:
+        return Act("give up", release, "its process is gone", run=run.id)
+    if not run.is_suspended:
+        return None
+    if release not in since:
+        known = state.releases.get(release)
+        return Act("close", release, f"{release} is {known.status if known else 'unknown'}", run=run.id)
+    if not run.asks:
+        return Act("close", release, "its form was never saved", run=run.id)
+    return Act("close", release, "another form is open", run=run.id) if twice else None
+
+
+def _failed_just_now(last: Run | None, now: datetime) -> bool:
+    return last is not None and last.failed and now - last.since < AGAIN
+
+
+def _ask(release: str, last: Run | None) -> Act:
+    key = f"{release}/form after {last.id if last else 'none'}"
+    return Act("ask", release, "it waits, and no form is open", key=key)
+
+
+def tellings(since: Mapping[str, datetime], now: datetime, remind_hours: float, escalate_hours: float) -> list[Act]:
+    """What people are to have been told by now; of reminders only the last."""
+    done = []
+    for release, began in since.items():
+        hours = (now - began) / timedelta(hours=1)
+        waits_for = f"{release} has waited for a decision since {began:%Y-%m-%d %H:%M} UTC"
+        done.append(Act("tell", release, f"{release} waits for a decision", key=f"{release}/{began}/due", told="due"))
+        if (turn := int(hours // remind_hours)) >= 1:
+            key = f"{release}/{began}/reminder {turn}"
+            done.append(Act("tell", release, waits_for, key=key, told="reminder"))
+        if hours >= escalate_hours:
+            words = f"{waits_for}: {escalate_hours:g} hours and more. Whoever is responsible, look after it"
+            done.append(Act("tell", release, words, key=f"{release}/{began}/escalation", told="escalation"))
+    return done
+
+
+def rollouts(state: State, since: Mapping[str, datetime], runs: Iterable[Run], now: datetime) -> list[Act]:
+    """Approved releases that nobody rolls out."""
+    approved = [one for one in state.releases.values() if one.status == "approved" and one.id not in since]
+    runs = list(runs)
+    return [
+        Act("roll out", one.id, "it is approved, and no rollout of it runs")
+        for one in approved
+        if not any(_is_of(run, one) and (run.is_open or now - run.since < AGAIN) for run in runs)
+    ]
+
+
+def _is_of(run: Run, release: Release) -> bool:
+    # Without a release the rollout takes the one that is approved.
+    return run.parameters.get("model") == release.model and run.parameters.get("release") in (None, release.id)

@@ -1,0 +1,160 @@
+"""What is to be done so that whoever is waited for is asked and told."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from expectations.state import Release, State
+from infra.prefect_runs import Run
+from tasks.wait import AGAIN, GONE, GRACE, forms, rollouts, tellings
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(hours=100)
+SOON = {"a": LONG_AGO}
+
+
+def state(**statuses):
+    return State(releases={name: released(name, status) for name, status in statuses.items()})
+
+
+def released(name, status):
+    return Release(name, "m", "", "", (), 1, "", status=status)
+
+
+def run(release="a", at=1, ago=timedelta(minutes=1), **more):
+    return Run(f"run-{at}", {"release": release, "model": "m"}, NOW - ago, **more)
+
+
+def asks(**more):
+    return run(is_open=True, is_suspended=True, asks=True, **more)
+
+
+def done(since=SOON, runs=(), known=None):
+    return [(act.kind, act.release, act.run) for act in forms(known or state(a="waiting"), since, runs, NOW)]
+
+
+def test_a_release_that_waits_without_a_form_is_asked_about():
+    assert done() == [("ask", "a", "")]
+
+
+def test_one_with_a_form_or_on_its_way_to_one_is_left_alone():
+    for one in (asks(), run(is_open=True), run(is_open=True, is_busy=True)):
+        assert done(runs=[one]) == []
+
+
+def test_the_event_of_a_release_that_just_began_to_wait_comes_first():
+    assert done({"a": NOW - GRACE + timedelta(seconds=1)}) == []
+    assert done({"a": NOW - GRACE}) == [("ask", "a", "")]
+
+
+def test_the_form_of_a_release_that_waits_no_more_is_closed_and_says_why():
+    acts = forms(state(a="approved"), {}, [asks()], NOW)
+    assert [(act.kind, act.run, act.words) for act in acts] == [("close", "run-1", "a is approved")]
+
+
+def test_of_two_forms_the_younger_is_closed():
+    assert done(runs=[asks(at=2), asks(at=1, ago=timedelta(hours=1))]) == [("close", "a", "run-2")]
+
+
+def test_a_form_that_was_never_saved_is_closed_and_another_opened():
+    stuck = run(is_open=True, is_suspended=True)
+    assert done(runs=[stuck]) == [("close", "a", "run-1"), ("ask", "a", "")]
+
+
+def test_a_run_whose_process_is_gone_is_given_up_and_another_opened():
+    gone = run(is_open=True, is_busy=True, ago=GONE + timedelta(seconds=1))
+    assert done(runs=[gone]) == [("give up", "a", "run-1"), ("ask", "a", "")]
+
+
+def test_what_failed_is_tried_again_after_a_while():
+    assert done(runs=[run(failed=True, ago=AGAIN - timedelta(seconds=1))]) == []
+    assert done(runs=[run(failed=True, ago=AGAIN)]) == [("ask", "a", "")]
+
+
+def test_a_run_that_was_forced_to_an_end_is_followed_by_another_with_a_key_of_its_own():
+    [first] = forms(state(a="waiting"), SOON, [], NOW)
+    [second] = forms(state(a="waiting"), SOON, [run()], NOW)
+    assert first.key != second.key
+    assert forms(state(a="waiting"), SOON, [run()], NOW) == [second]
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"),
+    [
+        (0, ["due"]),
+        (23.99, ["due"]),
+        (24, ["due", "reminder"]),
+        (72, ["due", "reminder", "escalation"]),
+    ],
+)
+def test_people_are_told_by_the_clock(hours, told):
+    assert [act.told for act in tellings({"a": NOW - timedelta(hours=hours)}, NOW, 24, 72)] == told
+
+
+def test_each_turn_of_reminders_has_a_key_of_its_own_and_the_rest_is_told_once():
+    def keys(hours):
+        return {act.told: act.key for act in tellings({"a": LONG_AGO}, LONG_AGO + timedelta(hours=hours), 24, 72)}
+
+    assert keys(25) == keys(47)
+    assert keys(25)["reminder"] != keys(49)["reminder"]
+    assert (keys(80)["due"], keys(80)["escalation"]) == (keys(200)["due"], keys(200)["escalation"])
+
+
+def test_a_release_that_waits_anew_is_told_of_anew():
+    [first], [second] = (tellings({"a": NOW - timedelta(hours=h)}, NOW, 24, 72) for h in (1, 2))
+    assert first.key != second.key
+
+
+def test_what_is_approved_and_does_not_roll_out_is_rolled_out():
+    assert [act.release for act in rollouts(state(a="approved", b="waiting", c="champion"), {}, [], NOW)] == ["a"]
+
+
+def test_one_whose_approvals_lapsed_is_not_rolled_out():
+    assert rollouts(state(a="approved"), SOON, [], NOW) == []
+
+
+def test_a_rollout_that_runs_or_ended_just_now_is_not_begun_again():
+    runs = [run(is_open=True, ago=timedelta(days=1)), run(failed=True)]
+    for one in runs:
+        assert rollouts(state(a="approved"), {}, [one], NOW) == []
+    assert len(rollouts(state(a="approved"), {}, [run(failed=True, ago=AGAIN)], NOW)) == 1
+
+
+RUNS = st.lists(
+    st.builds(
+        lambda release, at, minutes, kind: run(release, at, timedelta(minutes=minutes), **kind),
+        st.sampled_from("abc"),
+        st.integers(1, 99),
+        st.integers(0, 30),
+        st.sampled_from(
+            [
+                {},
+                {"failed": True},
+                {"is_open": True},
+                {"is_open": True, "is_busy": True},
+                {"is_open": True, "is_suspended": True},
+                {"is_open": True, "is_suspended": True, "asks": True},
+            ]
+        ),
+    ),
+    max_size=8,
+    unique_by=lambda one: one.id,
+)
+
+
+@given(RUNS, st.sets(st.sampled_from("abc")))
+def test_after_its_acts_no_form_is_open_that_nobody_waits_for_and_none_twice(runs, waits):
+    """Law: of the suspended runs one stays for each release that waits at most, and none for another release."""
+    acts = forms(state(a="waiting", b="waiting"), dict.fromkeys(waits, LONG_AGO), runs, NOW)
+    ended = {act.run for act in acts if act.run}
+    left = [one for one in runs if one.is_suspended and one.id not in ended]
+    releases = [one.parameters["release"] for one in left]
+    assert len(set(releases)) == len(releases)
+    assert set(releases) <= waits
+    assert all(one.asks for one in left)
+    # Nobody is asked about what nobody waits for, and nobody twice.
+    asked = [act.release for act in acts if act.kind == "ask"]
+    assert len(set(asked)) == len(asked)
+    assert set(asked) <= waits - set(releases)
