@@ -4,6 +4,7 @@ import click
 
 from flows import (
     decision_commands,
+    enrol_command,
     identity_commands,
     keeping_commands,
     release_commands,
@@ -27,6 +28,7 @@ def main() -> None:
     settings.set_defaults()
 
 
+identity_commands.identity.add_command(enrol_command.enrol)
 for command in (
     release_commands.init,
     release_commands.check,

@@ -29,7 +29,7 @@ def work(
 
     PREFECT_API_URL names the Prefect server. Several stores can be worked for beside one another.
 
-    Example: PREFECT_API_URL=http://127.0.0.1:4200/api seatrial work --store ./store
+    Example: seatrial work --store ./store --notify slack-webhook/ops
     """
     settings.tell_runs()
     from tasks.job import open_ledger
