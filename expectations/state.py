@@ -157,6 +157,16 @@ class Mode:
 
 
 @dataclass(frozen=True)
+class Report:
+    """What somebody said of a model that serves; `seq` is the number of its record."""
+
+    seq: int
+    time: str
+    by: str
+    words: str
+
+
+@dataclass(frozen=True)
 class AttachedSuite:
     """Expectations that a person attached to a model, as the canonical JSON of the gates of a spec."""
 
@@ -168,8 +178,8 @@ class AttachedSuite:
 
 @dataclass(frozen=True)
 class State:
-    """The champion of each model, every release, each model's last rollout and mode; people by name, and the suites
-    that they attached by model and name.
+    """The champion of each model, every release, each model's last rollout and mode; people by name, the suites that
+    they attached by model and name, and the last reports of misbehaviour.
     """
 
     models: dict[str, str] = field(default_factory=dict)
@@ -178,6 +188,7 @@ class State:
     modes: dict[str, Mode] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
     suites: dict[str, dict[str, AttachedSuite]] = field(default_factory=dict)
+    reports: dict[str, tuple[Report, ...]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values; `state_from_json` is the inverse."""
@@ -187,6 +198,7 @@ class State:
             "rollouts": {model: asdict(rollout) for model, rollout in self.rollouts.items()},
             "modes": {model: asdict(mode) for model, mode in self.modes.items()},
             "people": [asdict(person) for person in self.people.values()],
+            "reports": {model: [asdict(one) for one in told] for model, told in self.reports.items()},
             "suites": {model: [asdict(one) for one in named.values()] for model, named in self.suites.items()},
         }
 
@@ -229,6 +241,7 @@ def state_from_json(values: dict[str, Any]) -> State:
         {model: Mode(**item) for model, item in values["modes"].items()},
         {name_of(item["name"]): _person(item) for item in values["people"]},
         {model: {one["name"]: AttachedSuite(**one) for one in found} for model, found in values["suites"].items()},
+        {model: tuple(Report(**one) for one in told) for model, told in values["reports"].items()},
     )
 
 

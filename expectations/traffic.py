@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 
 from expectations.approvals import check_standing
 from expectations.releases import check_champion
-from expectations.state import Body, Mode, Record, Release, Rollout, Stage, State, evidence_of, stage_from_json
+from expectations.state import Body, Mode, Record, Release, Report, Rollout, Stage, State, evidence_of, stage_from_json
 from expectations.transitions import Transition, of_release
 
 # A longer one would be none: nobody would have to look after it.
 LONGEST_LEASE = timedelta(days=1)
 # What gateways are promised to need until they obey a record; a rehearsal that takes longer ends the rollout.
 OBEYS_WITHIN_S = 2.0
+REPORTS_KEPT = 20
 MODES = ("normal", "warn", "fallback", "refuse", "off")
 # As the ledger writes times: of equal length, so that what is later is greater.
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -235,8 +236,10 @@ def _check_reported(state: State, model: str, body: Body, _now: str) -> str | No
     return None if body["words"].strip() else "a report says what was seen."
 
 
-def _says_nothing(_draft: State, _record: Record) -> None:
-    """A report is kept and changes nothing by itself."""
+def _reported(draft: State, record: Record) -> None:
+    """Changes nothing by itself; the last ones are kept, for whoever is to be told."""
+    one = Report(record.seq, record.time, record.body["by"], record.body["words"])
+    draft.reports[record.model] = (*draft.reports.get(record.model, ()), one)[-REPORTS_KEPT:]
 
 
 _LEASE = {"release": str, "holder": str, "lease_until": str}
@@ -250,5 +253,5 @@ TRANSITIONS = {
     "go ahead given": Transition({"release": str, "stage": int, "person": str}, _check_go_ahead, _go_ahead),
     "rolled back": Transition({"release": str, "why": str, "by": str}, of_release(_check_rolled_back), _rolled_back),
     "mode set": Transition({"mode": str, "why": str, "by": str}, _check_mode, _mode_set),
-    "misbehaviour reported": Transition({"words": str, "by": str}, _check_reported, _says_nothing),
+    "misbehaviour reported": Transition({"words": str, "by": str}, _check_reported, _reported),
 }

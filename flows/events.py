@@ -16,6 +16,7 @@ REJECTED = "seatrial.release.rejected"
 DUE = "seatrial.approval.due"
 REMINDER = "seatrial.approval.reminder"
 ESCALATED = "seatrial.approval.escalated"
+MISBEHAVIOUR = "seatrial.misbehaviour.reported"
 
 PROGRESS = logging.getLogger("seatrial.progress")
 

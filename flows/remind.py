@@ -14,7 +14,7 @@ from infra import prefect_runs
 from infra.ledger import now as now_text
 from tasks.decide import take_in
 from tasks.job import open_ledger
-from tasks.wait import Act, forms, rollouts, tellings, waiting
+from tasks.wait import Act, forms, reports, rollouts, tellings, waiting
 
 
 @flow(name="remind", validate_parameters=False)
@@ -34,15 +34,17 @@ def remind(
     since = waiting(ledger, state, now_text())
     done = forms(state, since, prefect_runs.runs_of("decide", deployment), now)
     told_before = {run.key for run in prefect_runs.runs_of("tell", deployment)}
-    done += [act for act in tellings(since, now, remind_hours, escalate_hours) if act.key not in told_before]
+    serving = {model: state.releases[name] for model, name in state.models.items()}
+    told = [*tellings(since, now, remind_hours, escalate_hours), *reports(state, serving)]
+    done += [act for act in told if act.key not in told_before]
     done += rollouts(state, since, prefect_runs.runs_of("rollout", deployment), now)
     for act in done:
         _do(act, state, store, deployment, form_hours, notify)
-    told = [f"take in {name}: a decision that was handed in" for name in taken]
-    told += [f"{act.kind} {act.told}".strip() + f" {act.release}: {act.words}" for act in done]
-    for line in told:
+    lines = [f"take in {name}: a decision that was handed in" for name in taken]
+    lines += [f"{act.kind} {act.told}".strip() + f" {act.release}: {act.words}" for act in done]
+    for line in lines:
         get_run_logger().info(line)
-    return told
+    return lines
 
 
 def _do(act: Act, state: State, store: str, deployment: str, form_hours: float, notify: str | None) -> None:

@@ -1,4 +1,5 @@
-"""The flow that tells people that a decision is due: a Prefect event, and a notification block where one is named.
+"""The flow that tells people of a decision that is due, or of a report of misbehaviour: a Prefect event, and a
+notification block where one is named.
 
 A run of its own for each message: Prefect starts it once for its key, and asks again when the other side is away.
 """
@@ -13,8 +14,14 @@ from flows import events
 from infra.ledger import now
 from tasks.ask import waits
 from tasks.job import open_ledger
+from tasks.wait import REPORT
 
-EVENTS = {"due": events.DUE, "reminder": events.REMINDER, "escalation": events.ESCALATED}
+EVENTS = {
+    "due": events.DUE,
+    "reminder": events.REMINDER,
+    "escalation": events.ESCALATED,
+    REPORT: events.MISBEHAVIOUR,
+}
 
 
 @flow(name="tell", flow_run_name="{told}: {release}", validate_parameters=False, retries=3, retry_delay_seconds=60)
@@ -22,11 +29,12 @@ def tell(store: str, release: str, told: str, words: str, notify: str | None = N
     """Tells once, unless the release waits no more. Returns what was said. Raises where the block cannot be reached."""
     state = open_ledger(store).state()
     found = state.releases.get(release)
-    if found is None or not waits(state, found, now()):
+    if found is None or (told != REPORT and not waits(state, found, now())):
         return f"{release} waits no more: nobody was told."
     events.tell(EVENTS[told], store, found, words)
     if notify:
         block = cast(Any, Block.load(notify))
-        block.notify(f"{words}. Model {found.model}, store {store}. Decide in the Prefect UI.", f"Seatrial: {told}")
+        follow = "`seatrial history` tells more." if told == REPORT else "Decide in the Prefect UI."
+        block.notify(f"{words}. Model {found.model}, store {store}. {follow}", f"Seatrial: {told}")
     get_run_logger().info(words)
     return words

@@ -19,6 +19,7 @@ GRACE = timedelta(seconds=30)
 GONE = timedelta(minutes=10)
 # What failed is not started again at once: it would fail again.
 AGAIN = timedelta(minutes=5)
+REPORT = "misbehaviour"
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,22 @@ def tellings(since: Mapping[str, datetime], now: datetime, remind_hours: float, 
             words = f"{waits_for}: {escalate_hours:g} hours and more. Whoever is responsible, look after it"
             done.append(Act("tell", release, words, key=f"{release}/{began}/escalation", told="escalation"))
     return done
+
+
+def reports(state: State, owners: Mapping[str, Release]) -> list[Act]:
+    """The reports of misbehaviour, each to be told once, of the release that serves."""
+    return [
+        Act(
+            "tell",
+            owners[model].id,
+            f"{model}: {one.by} reports: {one.words}"[:500],
+            key=f"report {one.seq}",
+            told=REPORT,
+        )
+        for model, told in state.reports.items()
+        if model in owners
+        for one in told
+    ]
 
 
 def rollouts(state: State, since: Mapping[str, datetime], runs: Iterable[Run], now: datetime) -> list[Act]:

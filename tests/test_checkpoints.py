@@ -90,7 +90,15 @@ def test_a_checkpoint_that_says_something_else_than_the_records_is_told(folder):
     made = forged(
         folder,
         "home",
-        state={"models": {"m": "r0"}, "releases": [], "rollouts": {}, "modes": {}, "people": [], "suites": {}},
+        state={
+            "models": {"m": "r0"},
+            "releases": [],
+            "rollouts": {},
+            "modes": {},
+            "people": [],
+            "suites": {},
+            "reports": {},
+        },
     )
     assert "does not say what the records up to 20 add up to" in made.problems()[0]
 

@@ -134,6 +134,16 @@ def test_a_notification_block_tells_people(account, webhook):
     assert heard["text"].startswith("Seatrial: due: houses-1 waits for a decision. Model houses")
 
 
+def test_a_report_of_misbehaviour_is_told_once(account):
+    account.begin("houses-1")
+    people.say(account.ledger, account.model, "houses-1", "vera")
+    account.ledger.decide_and_append(lambda _: ("promoted", account.model, {"release": "houses-1"}))
+    told = {"words": "odd prices", "by": "ann"}
+    account.ledger.decide_and_append(lambda _: ("misbehaviour reported", account.model, told))
+    reported = "tell misbehaviour houses-1: houses: ann reports: odd prices"
+    assert [reported in turn(account) for _ in range(2)] == [True, False]
+
+
 def test_a_form_is_closed_when_the_decision_came_another_way(account, tmp_path):
     """With the flows served: the form opens by itself, and closes by itself."""
     log = tmp_path / "work.log"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expectations.state import Release, State
+from expectations.state import Release, Report, State
 from infra.prefect_runs import Run
-from tasks.wait import AGAIN, GONE, GRACE, forms, rollouts, tellings
+from tasks.wait import AGAIN, GONE, GRACE, forms, reports, rollouts, tellings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(hours=100)
@@ -158,3 +158,11 @@ def test_after_its_acts_no_form_is_open_that_nobody_waits_for_and_none_twice(run
     asked = [act.release for act in acts if act.kind == "ask"]
     assert len(set(asked)) == len(asked)
     assert set(asked) <= waits - set(releases)
+
+
+def test_each_report_of_misbehaviour_is_told_once_of_the_release_that_serves():
+    told = State(reports={"m": (Report(7, "t", "ann", "odd prices"),), "gone": (Report(8, "t", "x", "y"),)})
+    acts = reports(told, {"m": released("a", "champion")})
+    assert [(act.release, act.key, act.told, act.words) for act in acts] == [
+        ("a", "report 7", "misbehaviour", "m: ann reports: odd prices")
+    ]
