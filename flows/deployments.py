@@ -66,9 +66,9 @@ def deployments(store: str, every_s: float = 60.0, **settings: Any) -> list[Runn
 
 
 def _of(flow: Flow[..., Any], name: str, words: str, parameters: dict[str, Any], **more: Any) -> RunnerDeployment:
-    made = flow.to_deployment(
-        name, description=words, parameters=parameters, entrypoint_type=EntrypointType.MODULE_PATH, **more
-    )
+    # What the end of the last `work` paused goes on.
+    more |= {"paused": False, "entrypoint_type": EntrypointType.MODULE_PATH}
+    made = flow.to_deployment(name, description=words, parameters=parameters, **more)
     return cast(RunnerDeployment, made)
 
 

@@ -102,6 +102,13 @@ def test_a_decision_made_another_way_ends_what_was_begun_to_ask(account):
     assert "waits no more" in tell(account.url, "houses-1", "reminder", "words")
 
 
+def is_paused(name):
+    """Whether nothing is started by the clock meanwhile."""
+    with get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name(f"remind/{name}")
+    return found.paused
+
+
 class Hook(BaseHTTPRequestHandler):
     def do_POST(self):
         self.server.heard.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
@@ -155,6 +162,10 @@ def test_a_form_is_closed_when_the_decision_came_another_way(account, tmp_path):
         people.say(account.ledger, account.model, "houses-1", "vera")
         assert [line.split(":")[0] for line in turn(account)] == ["close houses-1", "roll out houses-1"]
     assert open_forms(account) == []
+    assert is_paused(name)
+    for one in deployments(account.url):
+        one.apply()
+    assert not is_paused(name)
     assert "Ended. What waits is in the ledger" in log.read_text()
     assert "Traceback" not in log.read_text()
 
