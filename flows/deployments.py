@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
@@ -16,7 +17,7 @@ from prefect.runner import Runner
 from prefect.settings import get_current_settings
 from prefect.types.entrypoint import EntrypointType
 
-from expectations.errors import CannotAsk
+from expectations.errors import Away, CannotAsk
 from flows import events
 from flows.decide import decide
 from flows.remind import remind
@@ -97,9 +98,15 @@ def serve(served: list[RunnerDeployment], up: Callable[[], None]) -> None:
     `up` is called once Prefect knows the deployments and the events that start them.
     """
     runner = Runner(name="seatrial", query_seconds=LOOK_S, limit=8)
-    # Prefect's own way out of a SIGTERM ends in a traceback.
+    # Prefect's own way out of a SIGTERM ends in a traceback; and a script's background job is born deaf to SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     vars(runner)["handle_sigterm"] = lambda *_: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGTERM, runner.handle_sigterm)
     for one in served:
         runner.add_deployment(one)
     up()
-    asyncio.run(runner.start())
+    try:
+        asyncio.run(runner.start())
+    except httpx.TransportError as error:
+        away = f"the Prefect server went away ({type(error).__name__}). What waits is in the ledger; run this again."
+        raise Away(away) from None

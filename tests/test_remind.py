@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import threading
 from datetime import timedelta
@@ -166,6 +167,19 @@ def test_a_form_is_closed_when_the_decision_came_another_way(account, tmp_path):
     for one in deployments(account.url):
         one.apply()
     assert not is_paused(name)
+    assert "Ended. What waits is in the ledger" in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_service_managers_way_to_end_it_is_as_good_as_ctrl_c(account, tmp_path):
+    """Also where Ctrl-C was switched off, as it is for a script's background jobs."""
+    log = tmp_path / "work.log"
+    deaf = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with working(account.url, account.home, log, "--every", "3600", end=signal.SIGTERM):
+            pass
+    finally:
+        signal.signal(signal.SIGINT, deaf)
     assert "Ended. What waits is in the ledger" in log.read_text()
     assert "Traceback" not in log.read_text()
 

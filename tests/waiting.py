@@ -99,8 +99,8 @@ class Waiting:
 
 
 @contextmanager
-def working(store, home, log, *options):
-    """`seatrial work`, as a user starts it; ended by Ctrl-C."""
+def working(store, home, log, *options, end=signal.SIGINT):
+    """`seatrial work`, as a user starts it; ended by Ctrl-C, or as ordered."""
     environment = {**os.environ, "SEATRIAL_HOME": str(home)}
     with log.open("w") as out:
         process = subprocess.Popen(
@@ -110,8 +110,8 @@ def working(store, home, log, *options):
             until(lambda: "Working for" in log.read_text(), log, process)
             yield process
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=30)
+            process.send_signal(end)
+            assert process.wait(timeout=30) == 0, log.read_text()
 
 
 def until(what, log=None, process=None, seconds=60):
