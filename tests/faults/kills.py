@@ -184,11 +184,11 @@ def plan(work, ground, random):
     for _ in range(2):
         _, came = killed_at(work, ground.place())
     return [
-        At(at, partial(trial, work, ground, at, time)) for at, times in came.items() for time in _times(times, random)
+        At(at, partial(trial, work, ground, at, time)) for at, count in came.items() for time in times(count, random)
     ]
 
 
-def _times(count, random):
+def times(count, random):
     """The first time, the last one and one between, as far as there are so many."""
     between = random.randrange(2, count) if count > 2 else 1
     return sorted({1, between, count})
