@@ -126,8 +126,7 @@ def kill_one(stand: Stand, running: Gateway, name: str) -> None:
 
 def connections(pid: int, port: int) -> int:
     """How many connections of callers a process holds."""
-    links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
-    held = {link[8:-1] for link in links if link.startswith("socket:[")}
+    held = {os.readlink(path)[8:-1] for path in Path(f"/proc/{pid}/fd").iterdir()}
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     # 01: established.
     return sum(one[9] in held and one[1].endswith(f":{port:04X}") and one[3] == "01" for one in lines)
