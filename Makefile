@@ -34,7 +34,7 @@ floors: .venv/ready
 unit: .venv/ready tests/node/node_modules/.package-lock.json tests/kserve/.venv/ready
 	$(BIN)/python -m pytest
 
-# Half an hour to an hour on two cores, a few minutes with --few 2: every fault on a directory and on a real S3 server. `make faults ARGS='--few 1 --only "disk is full"'`.
+# 41 minutes on two busy cores, shorter with --few 2: every fault on a directory and on a real S3 server. `make faults ARGS='--few 1 --only "disk is full"'`.
 faults: .venv/ready
 	PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
 
