@@ -102,6 +102,8 @@ def between(server):
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body are sent apart: the second would wait 40 ms for an answer to the first.
+        disable_nagle_algorithm = True
 
         def handle_any(self):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

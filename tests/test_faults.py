@@ -4,11 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 from faults import answers, away, catalogue, clocks, damage, disk_full, kills, races
 from faults.__main__ import see
-from faults.campaign import Fault, Row, Tried, run
+from faults.campaign import At, Fault, Row, Tried, line, run
 from faults.ground import Bucket, Directory, credentials
 from faults.plants import DEFECTS
 
@@ -98,6 +99,39 @@ def test_a_trial_or_a_plan_that_ends_in_an_error_is_no_success():
         row = run(Fault("f", plan), Named(), seed=0)
         assert (row.tried, row.survived) == (1, 0)
         assert "planted" in row.words[0]
+
+
+def test_the_row_says_how_many_places_there_are_and_how_many_were_tried():
+    def plan(*_):
+        return [At(place, Tried) for place in ("a", "a", "b", "c")]
+
+    row = run(Fault("f", plan), Named(), seed=0)
+    assert (row.struck, row.places, row.tried, row.trials) == (3, 3, 4, 4)
+    row = run(Fault("f", plan), Named(), seed=0, most=1)
+    assert (row.struck, row.places, row.tried, row.trials) == (1, 3, 1, 4)
+    assert "1/3" in line(row)
+    assert "1/4" in line(row)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 3])])
+def test_a_place_is_tried_the_first_time_the_last_time_and_once_between(count, expected):
+    assert kills.times(count, Random(0)) == expected
+    first, between, last = kills.times(200, Random(0))
+    assert (first, last) == (1, 200)
+    assert 1 < between < 200
+
+
+def test_a_process_that_was_never_killed_is_no_success(ground):
+    tried = kills.trial("put_blob", ground("directory"), "nowhere", 1)
+    assert tried.broken == ("put_blob never came to nowhere",)
+
+
+def test_the_same_work_comes_by_the_same_places_and_strings_are_none(ground):
+    here = ground("directory")
+    first, second = (kills.killed_at("put_blob", here.place())[1] for _ in range(2))
+    assert first == second
+    assert any(place.startswith("fsync, infra/local_store.py") for place in first)
+    assert not any(place.startswith("replace") for place in first)
 
 
 class Named:

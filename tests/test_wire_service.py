@@ -1,5 +1,6 @@
 """One process of the gateway: under overload, told to stop, with TLS, with tokens."""
 
+import asyncio
 import gzip
 import http.client
 import json
@@ -9,12 +10,14 @@ import ssl
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
+import uvloop
 from wire_server import car_request, serving, serving_here
 
 from expectations.errors import CannotAsk
-from infra.gateway.wire.server import Tls, is_loopback, open_socket, refuse_exposed
+from infra.gateway.wire.server import WAITED_SECONDS, Tls, is_loopback, open_socket, refuse_exposed, take_waiting
 
 CARS = json.dumps(car_request())
 
@@ -141,6 +144,47 @@ def test_a_certificate_that_is_none_is_refused(tls, tmp_path):
     for files in ((tls[1], tls[0]), (tmp_path / "none.pem", tls[1])):
         with pytest.raises(CannotAsk, match="not a certificate and its key"):
             Tls(*files).check()
+
+
+class Begun(asyncio.Protocol):
+    """Tells that it was begun."""
+
+    def connection_made(self, transport):
+        transport.write(b"begun")
+
+
+def taken_of(callers, seconds, how):
+    """How many of so many connections, which nobody else takes, are begun in that time."""
+
+    async def look():
+        listener = open_socket("127.0.0.1", 0)
+        taking = asyncio.create_task(take_waiting([listener], Begun, how))
+        with ThreadPoolExecutor(callers) as pool:
+            asked = [pool.submit(first_bytes, listener.getsockname()[1], how) for _ in range(callers)]
+            await asyncio.sleep(seconds)
+            taking.cancel()
+            listener.close()
+            return sum(await asyncio.gather(*map(asyncio.wrap_future, asked)))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(look())
+
+
+def first_bytes(port, how):
+    """Whether a connection was begun before its listener went."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as wire, suppress(OSError):
+        secure = ssl._create_unverified_context().wrap_socket(wire) if how else wire
+        return secure.recv(5) == b"begun"
+    return False
+
+
+def test_connections_that_wait_are_all_taken_and_new_ones_are_left_to_others(tls):
+    secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    secure.load_cert_chain(*tls)
+    assert taken_of(40, 2.0, {}) == 40
+    assert taken_of(5, 2.0, {"ssl": secure, "ssl_handshake_timeout": 1.0}) == 5
+    # At the first look they have not waited yet.
+    assert taken_of(5, 1.5 * WAITED_SECONDS, {}) == 0
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com"])

@@ -10,6 +10,7 @@ from expectations.errors import CannotAsk
 from faults.campaign import Fault, Tried
 from faults.work import lost_steps, start, step
 from infra.ledger import Ledger
+from infra.s3_place import ATTEMPTS
 from infra.store import open_store
 
 KINDS = {
@@ -19,7 +20,7 @@ KINDS = {
     "a flipped byte": flip,
     "a lost request": lose_request,
     "a lost answer": lose_answer,
-    "a late answer": wait(1.3),
+    "a late answer": wait(0.7),
 }
 METHODS = ("GET", "PUT", "HEAD")
 # Any request, or one for a record: else the first few of a step would use up all that goes wrong.
@@ -34,7 +35,7 @@ def impatient():
         for name, value in {
             "infra.s3_write.PAUSES": (0.01, 0.01, 0.01),
             "infra.s3_store.PAUSES": (0.01, 0.01, 0.01),
-            "infra.s3_place.READ_SECONDS": 1,
+            "infra.s3_place.READ_SECONDS": 0.5,
             "botocore.retries.standard.ExponentialBackoff.delay_amount": lambda *_: 0.01,
         }.items():
             all_of_them.enter_context(patch(name, value))
@@ -50,7 +51,9 @@ def disturbed(ground, seed, kind, random):
         for n in range(STEPS):
             for _ in range(random.randint(2, 8)):
                 fault = KINDS[kind or random.choice(list(KINDS))]
-                proxy.order(random.choice(METHODS), fault, part=random.choice(PARTS))
+                # Once, or as often as the client asks by itself: then it is told.
+                times = random.choice((1, ATTEMPTS))
+                proxy.order(random.choice(METHODS), *[fault] * times, part=random.choice(PARTS))
             done.append(_again(place, f"r{n}", told))
         proxy.orders.clear()
         lost = lost_steps(place, [name for name in done if name])

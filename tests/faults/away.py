@@ -26,15 +26,18 @@ def working(place, disturb, seconds):
 
     away = threading.Thread(target=take_away)
     away.start()
-    n = 0
-    while not over.is_set() or n < 3:
-        try:
-            done.append(step(place, f"r{n}"))
-            n += 1
-        except CannotAsk as error:
-            told.append(str(error))
-            time.sleep(0.3)
-    away.join()
+    try:
+        n = 0
+        while not over.is_set() or n < 3:
+            try:
+                done.append(step(place, f"r{n}"))
+                n += 1
+            except CannotAsk as error:
+                told.append(str(error))
+                time.sleep(0.3)
+    finally:
+        # However it ends, what was taken away comes back before the place is cleared.
+        away.join()
     done.append(step(place, "after"))
     broken = [*place.ledger().problems(), *(f"no sentence: {one[:200]}" for one in told if "expected" not in one)]
     return Tried(tuple(lost_steps(place, done)), tuple(broken))

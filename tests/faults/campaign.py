@@ -39,12 +39,30 @@ class Fault:
     on: tuple[str, ...] = ALL
 
 
+@dataclass(frozen=True)
+class At:
+    """A trial of one place in the code; a plan may have several for each."""
+
+    place: str
+    trial: Callable
+
+    def __call__(self):
+        return self.trial()
+
+
 @dataclass
 class Row:
-    """One line of the table. `words` tell every trial that did not end well."""
+    """One line of the table. `words` tell every trial that did not end well.
+
+    `trials` and `places` are how many the plan has (no places where it is not about places), `tried` and `struck` how
+    many of them were tried.
+    """
 
     fault: str
     store: str
+    places: int = 0
+    struck: int = 0
+    trials: int = 0
     tried: int = 0
     survived: int = 0
     lost: int = 0
@@ -74,11 +92,15 @@ class Row:
 def run(fault, ground, seed, most=None, show=lambda _row: None, until=lambda _row: False):
     """The row of one fault on one ground; at most `most` of its trials, drawn by the seed, `until` says enough."""
     row, random, began = Row(fault.name, ground.name), Random(f"{seed} {fault.name} {ground.name}"), time.monotonic()
+    struck = set()
     show(row)
     try:
-        for trial in _drawn(fault, ground, random, most):
+        planned = _planned(fault, ground, random)
+        row.trials, row.places = len(planned), len(_places(planned))
+        for trial in random.sample(planned, min(most or len(planned), len(planned))):
             row.add(_safely(trial))
-            row.seconds = time.monotonic() - began
+            struck |= _places([trial])
+            row.struck, row.seconds = len(struck), time.monotonic() - began
             show(row)
             if until(row):
                 break
@@ -87,15 +109,18 @@ def run(fault, ground, seed, most=None, show=lambda _row: None, until=lambda _ro
     return row
 
 
-def _drawn(fault, ground, random, most):
-    """The trials to be tried; if they cannot even be planned, that is what the one trial tells."""
+def _planned(fault, ground, random):
+    """All trials; if they cannot even be planned, that is what the one trial tells."""
     try:
-        trials = fault.plan(ground, random)
+        return fault.plan(ground, random)
     except NotHere:
         raise
     except Exception as error:
         return [partial(_raise, error)]
-    return random.sample(trials, min(most or len(trials), len(trials)))
+
+
+def _places(trials):
+    return {trial.place for trial in trials if isinstance(trial, At)}
 
 
 def _raise(error):
@@ -111,11 +136,15 @@ def _safely(trial):
         return Tried(broken=(f"{type(error).__name__}: {error}"[:400],))
 
 
-HEAD = f"{'fault':<46}{'store':<11}{'tried':>6}{'survived':>9}{'lost':>6}{'damages':>9}{'found':>7}{'s':>7}"
+HEAD = (
+    f"{'fault':<44}{'store':<10}{'places':>9}{'tried':>11}{'survived':>9}{'lost':>6}{'damages':>9}{'found':>7}{'s':>7}"
+)
 
 
 def line(row):
-    """One row of the table, under `HEAD`."""
+    """One row of the table, under `HEAD`: of how many places and trials each how many were tried."""
+    places = f"{f'{row.struck}/{row.places}' if row.places else '–':>9}"
+    tried = f"{f'{row.tried}/{row.trials}' if row.tried else '–':>11}"
+    counts = f"{row.survived if row.tried else '–':>9}{row.lost if row.tried else '–':>6}"
     damages = f"{row.damages or '–':>9}{row.found if row.damages else '–':>7}"
-    counts = f"{row.tried or '–':>6}{row.survived if row.tried else '–':>9}{row.lost if row.tried else '–':>6}"
-    return f"{row.fault:<46}{row.store:<11}{counts}{damages}{row.seconds:>7.1f}"
+    return f"{row.fault:<44}{row.store:<10}{places}{tried}{counts}{damages}{row.seconds:>7.1f}"

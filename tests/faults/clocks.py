@@ -11,7 +11,7 @@ from expectations.errors import CannotAsk
 from faults.campaign import Fault, Tried
 from faults.work import lost_steps, start, step
 from infra.answers import once
-from infra.garbage import garbage, remove_garbage
+from infra.garbage import OLD, garbage, remove_garbage
 from infra.store import Missing
 
 READS_A_CLOCK = ("infra.ledger.datetime", "infra.s3_write.datetime", "infra.s3_lock.datetime")
@@ -56,8 +56,8 @@ def jumping(ground, jumps):
     return Tried(tuple(lost_steps(place, done)), (*broken, *place.ledger().problems()))
 
 
-def collected(ground, jump):
-    """Garbage is collected with a clock that jumped, between a step's blob and its answer."""
+def collected(ground, jump, old=OLD):
+    """What is older than `old` is collected with a clock that jumped, between a step's blob and its answer."""
     place = ground.place()
     step(place, "before")
     store, broken = place.store(), []
@@ -65,7 +65,7 @@ def collected(ground, jump):
     def compute():
         digest = store.put_blob(b"named in a moment")
         with clock(jump):
-            remove_garbage(store, garbage(store))
+            remove_garbage(store, garbage(store, old), old)
         return {"blobs": {"data": digest}}
 
     def again():
@@ -86,7 +86,13 @@ def collected(ground, jump):
 def plan(ground, random):
     several = [[jump] for jump in JUMPS] + [random.choices(JUMPS, k=4) for _ in range(5)]
     gone = [timedelta(days=days) for days in (-400, -2, 2, 400)]
-    return [*(partial(jumping, ground, jumps) for jumps in several), *(partial(collected, ground, j) for j in gone)]
+    # So far a server lets a clock be off.
+    near = [partial(collected, ground, timedelta(minutes=minutes), timedelta(minutes=5)) for minutes in (-10, 10)]
+    return [
+        *(partial(jumping, ground, jumps) for jumps in several),
+        *(partial(collected, ground, j) for j in gone),
+        *near,
+    ]
 
 
 FAULTS = [Fault("the clock jumps", plan)]

@@ -117,7 +117,9 @@ class Bucket:
 
 def credentials(folder):
     """What a process of the campaign has in its environment: the server's credentials, and nothing else of AWS."""
-    home = {"SEATRIAL_HOME": str(folder / "home"), "PYTHONPATH": str(Path(__file__).parents[1])}
+    # What is tried is this checkout, wherever the command was installed from.
+    here = os.pathsep.join(str(folder) for folder in Path(__file__).parents[1:3])
+    home = {"SEATRIAL_HOME": str(folder / "home"), "PYTHONPATH": here}
     plain = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     # Named even where it is empty: a process that was begun earlier may have another one.
     plant = {PLANT: os.environ.get(PLANT, "")}

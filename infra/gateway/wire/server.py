@@ -5,9 +5,13 @@ import gc
 import ipaddress
 import socket
 import ssl
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from select import select
+from typing import Any
 
 import uvicorn
 
@@ -16,7 +20,9 @@ from infra.gateway.wire.app import App
 from infra.gateway.wire.edges import Edges
 
 BACKLOG = 2048
-ACCEPTED_AT_ONCE = 16
+# uvloop takes one connection in each round. Of processes that are idle no one takes all that come at once; in one that
+# is busy a round is many requests long, and so whatever still waits after so many seconds is taken many at a time.
+WAITED_SECONDS, TAKEN_AT_ONCE = 0.02, 16
 
 
 @dataclass(frozen=True)
@@ -69,24 +75,58 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, with a time for handshakes."""
+    """uvicorn's, with a time for handshakes; connections are shared by processes, and wait for none that is busy."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listens on the sockets, and on nothing else."""
         await self.lifespan.startup()
         config, loop = self.config, asyncio.get_running_loop()
         seconds = config.loaded_app.limits.header_seconds
-        times = {"ssl_handshake_timeout": seconds, "ssl_shutdown_timeout": seconds} if config.ssl else {}
-        made = partial(Edges, config, self.server_state, {})
-        # uvloop takes one connection of a listener in each round, in which a busy process answers many requests.
-        listeners = [one.dup() for one in sockets or [] for _ in range(ACCEPTED_AT_ONCE)]
-        self.servers = [
-            await loop.create_server(made, sock=one, ssl=config.ssl, backlog=BACKLOG, **times) for one in listeners
-        ]
+        tls = {"ssl": config.ssl, "ssl_handshake_timeout": seconds, "ssl_shutdown_timeout": seconds}
+        made, how = partial(Edges, config, self.server_state, {}), tls if config.ssl else {}
+        self.servers = [await loop.create_server(made, sock=one.dup(), backlog=BACKLOG, **how) for one in sockets or []]
+        self._taking = asyncio.create_task(take_waiting(sockets or [], made, how))
         # Nothing that was loaded until here is garbage: to look through it again would stop requests for long.
         gc.collect()
         gc.freeze()
         self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes nothing any more, and finishes what it has."""
+        self._taking.cancel()
+        await super().shutdown(sockets)
+
+
+async def take_waiting(sockets: Sequence[socket.socket], made: Callable[[], Edges], how: dict[str, Any]) -> None:
+    """Takes what has waited, again and again."""
+    loop, begun = asyncio.get_running_loop(), set[asyncio.Task[Any]]()
+    waited: set[socket.socket] = set()
+    while True:
+        await asyncio.sleep(WAITED_SECONDS)
+        waiting = {*select(sockets, (), (), 0)[0]}
+        # What came a moment ago is not taken: it may be another process's.
+        for one in _accepted(waiting & waited):
+            # A handshake takes its time, and may fail.
+            task = loop.create_task(_begin(loop, made, one, how))
+            begun.add(task)
+            task.add_done_callback(begun.discard)
+        waited = waiting
+
+
+def _accepted(listeners: Iterable[socket.socket]) -> Iterator[socket.socket]:
+    for listener in listeners:
+        listener.setblocking(False)
+        # Another process was faster, or there are too many open files: next time.
+        with suppress(OSError):
+            for _ in range(TAKEN_AT_ONCE):
+                yield listener.accept()[0]
+
+
+async def _begin(
+    loop: asyncio.AbstractEventLoop, made: Callable[[], Edges], one: socket.socket, how: dict[str, Any]
+) -> None:
+    with suppress(OSError):
+        await loop.connect_accepted_socket(made, one, **how)
 
 
 def make_server(app: App, tls: Tls | None = None) -> Server:
