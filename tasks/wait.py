@@ -118,14 +118,31 @@ def reports(state: State, owners: Mapping[str, Release]) -> list[Act]:
 
 
 def rollouts(state: State, since: Mapping[str, datetime], runs: Iterable[Run], now: datetime) -> list[Act]:
-    """Approved releases that nobody rolls out."""
+    """Approved releases that nobody rolls out, and rollouts that nobody holds any more: they are gone on with.
+
+    A lease that has run out is the sign that a run is dead, whatever Prefect says of it.
+    """
     approved = [one for one in state.releases.values() if one.status == "approved" and one.id not in since]
-    runs = list(runs)
-    return [
-        Act("roll out", one.id, "it is approved, and no rollout of it runs")
-        for one in approved
-        if not any(_is_of(run, one) and (run.is_open or now - run.since < AGAIN) for run in runs)
+    lapsed = [
+        state.releases[one.release]
+        for one in state.rollouts.values()
+        if one.status == "running" and datetime.fromisoformat(one.lease_until) < now
     ]
+    runs = list(runs)
+    dead = [(one, run) for one in lapsed for run in runs if _is_of(run, one) and run.is_busy and now - run.since > GONE]
+    ended = {run.id for _, run in dead}
+    return [
+        *(Act("give up", one.id, "its lease has run out: its process is gone", run=run.id) for one, run in dead),
+        *(
+            Act("roll out", one.id, f"it is {one.status}, and no rollout of it runs")
+            for one in [*approved, *lapsed]
+            if not any(_is_of(run, one) and _stands(run, now) for run in runs if run.id not in ended)
+        ),
+    ]
+
+
+def _stands(run: Run, now: datetime) -> bool:
+    return run.is_open or now - run.since < AGAIN
 
 
 def _is_of(run: Run, release: Release) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expectations.state import Release, Report, State
+from expectations.state import Release, Report, Rollout, Stage, State
 from infra.prefect_runs import Run
 from tasks.wait import AGAIN, GONE, GRACE, forms, reports, rollouts, tellings
 
@@ -120,6 +120,21 @@ def test_a_rollout_that_runs_or_ended_just_now_is_not_begun_again():
     for one in runs:
         assert rollouts(state(a="approved"), {}, [one], NOW) == []
     assert len(rollouts(state(a="approved"), {}, [run(failed=True, ago=AGAIN)], NOW)) == 1
+
+
+def rolling(lease_until):
+    known = state(a="rolling out")
+    rollout = Rollout("a", "b", "s", (Stage(share=1.0),), "h", lease_until, "2026-03-01T00:00:00.000Z")
+    return State(releases=known.releases, rollouts={"m": rollout})
+
+
+def test_a_rollout_whose_process_is_gone_is_given_up_and_gone_on_with():
+    dead = run(is_open=True, is_busy=True, ago=timedelta(hours=2))
+    acts = rollouts(rolling("2026-03-01T11:59:00.000Z"), {}, [dead], NOW)
+    assert [(act.kind, act.run) for act in acts] == [("give up", "run-1"), ("roll out", "")]
+    assert rollouts(rolling("2026-03-01T12:01:00.000Z"), {}, [dead], NOW) == []
+    just_begun = run(is_open=True, is_busy=True, ago=timedelta(minutes=1))
+    assert rollouts(rolling("2026-03-01T11:59:00.000Z"), {}, [just_begun], NOW) == []
 
 
 RUNS = st.lists(
