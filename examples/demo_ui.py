@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import people
 from commands import ROOT, SEATRIAL, fresh, seatrial
@@ -57,19 +57,15 @@ def code_command(uri: str) -> str:
     return f"{Path(sys.executable).relative_to(ROOT)} -c \"import pyotp; print(pyotp.parse_uri('{uri}').now())\""
 
 
-def wait(release: str) -> int:
-    """Until a person decided, or pressed Ctrl-C; what came of it is told."""
+def wait(release: str) -> NoReturn:
+    """Until Ctrl-C; what came of a decision is told."""
     before = "waiting"
-    try:
-        while True:
-            now = status(release)
-            if now != before:
-                print(f"  → {release}: {now}", flush=True)
-            before = now
-            time.sleep(3)
-    except KeyboardInterrupt:
-        print("\nEnded.")
-    return 0
+    while True:
+        now = status(release)
+        if now != before:
+            print(f"  → {release}: {now}", flush=True)
+        before = now
+        time.sleep(3)
 
 
 def status(release: str) -> str:
@@ -156,4 +152,7 @@ def answers(url: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nEnded.")

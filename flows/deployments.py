@@ -26,6 +26,8 @@ from flows.tell import tell
 from infra.keys import place_name
 
 LOOK_S = 2.0
+# A rollout runs for hours, and must not keep a form from being read.
+MOST_AT_ONCE = 32
 BY_EVENT = {"model": "{{ event.payload.model }}", "release": "{{ event.payload.release }}"}
 
 
@@ -97,7 +99,7 @@ def serve(served: list[RunnerDeployment], up: Callable[[], None]) -> None:
 
     `up` is called once Prefect knows the deployments and the events that start them.
     """
-    runner = Runner(name="seatrial", query_seconds=LOOK_S, limit=8)
+    runner = Runner(name="seatrial", query_seconds=LOOK_S, limit=MOST_AT_ONCE)
     # Prefect's own way out of a SIGTERM ends in a traceback; and a script's background job is born deaf to SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     vars(runner)["handle_sigterm"] = lambda *_: signal.raise_signal(signal.SIGINT)
