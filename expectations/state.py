@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 Body = dict[str, Any]
+MODES = ("normal", "warn", "fallback", "refuse", "off")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,19 @@ from datetime import datetime, timedelta
 
 from expectations.approvals import check_standing
 from expectations.releases import check_champion
-from expectations.state import Body, Mode, Record, Release, Report, Rollout, Stage, State, evidence_of, stage_from_json
+from expectations.state import (
+    MODES,
+    Body,
+    Mode,
+    Record,
+    Release,
+    Report,
+    Rollout,
+    Stage,
+    State,
+    evidence_of,
+    stage_from_json,
+)
 from expectations.transitions import Transition, of_release
 
 # A longer one would be none: nobody would have to look after it.
@@ -15,7 +27,6 @@ LONGEST_LEASE = timedelta(days=1)
 # What gateways are promised to need until they obey a record; a rehearsal that takes longer ends the rollout.
 OBEYS_WITHIN_S = 2.0
 REPORTS_KEPT = 20
-MODES = ("normal", "warn", "fallback", "refuse", "off")
 # As the ledger writes times: of equal length, so that what is later is greater.
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -20,14 +20,19 @@ from prefect.types.entrypoint import EntrypointType
 from expectations.errors import Away, CannotAsk
 from flows import events
 from flows.decide import decide
+from flows.release import release
 from flows.remind import remind
 from flows.rollout import rollout
 from flows.tell import tell
+from infra import prefect_runs
 from infra.keys import place_name
+from infra.spec_file import read_spec
 
 LOOK_S = 2.0
 # A rollout runs for hours, and must not keep a form from being read.
 MOST_AT_ONCE = 32
+# The least that Prefect takes.
+HEARTBEAT_S = 30
 BY_EVENT = {"model": "{{ event.payload.model }}", "release": "{{ event.payload.release }}"}
 
 
@@ -42,8 +47,10 @@ def absolute(store: str) -> str:
     return store if "://" in store else str(Path(store).resolve())
 
 
-def deployments(store: str, every_s: float = 60.0, **settings: Any) -> list[RunnerDeployment]:
-    """All that is served for a store; `settings` are parameters of `remind`."""
+def deployments(
+    store: str, every_s: float = 60.0, specs: Iterable[Path] = (), **settings: Any
+) -> list[RunnerDeployment]:
+    """All that is served for a store, and the releases of some specs; `settings` are parameters of `remind`."""
     store = absolute(store)
     name, asked = deployment_name(store), {"store": store}
     ask, roll_out = (
@@ -54,6 +61,7 @@ def deployments(store: str, every_s: float = 60.0, **settings: Any) -> list[Runn
     one_at_a_time = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     turn = {**asked, "deployment": name, **settings}
     return [
+        *(_release(spec, name, store) for spec in specs),
         _of(decide, name, "Asks people whether a release may go to production.", asked, triggers=[ask]),
         _of(rollout, name, "Moves traffic to an approved release, stage by stage.", asked, triggers=[roll_out]),
         _of(tell, name, "Tells people that a decision is due.", asked),
@@ -66,6 +74,13 @@ def deployments(store: str, every_s: float = 60.0, **settings: Any) -> list[Runn
             concurrency_limit=one_at_a_time,
         ),
     ]
+
+
+def _release(spec: Path, name: str, store: str) -> RunnerDeployment:
+    file = read_spec(spec)
+    asked = {"store": store, "spec": str(spec.resolve()), "as_of": None}
+    words = f"Takes {file.spec.model.name} from its data to a verdict; run again, it goes on."
+    return _of(release, f"{file.spec.model.name} in {name}", words, asked)
 
 
 def _of(flow: Flow[..., Any], name: str, words: str, parameters: dict[str, Any], **more: Any) -> RunnerDeployment:
@@ -99,7 +114,8 @@ def serve(served: list[RunnerDeployment], up: Callable[[], None]) -> None:
 
     `up` is called once Prefect knows the deployments and the events that start them.
     """
-    runner = Runner(name="seatrial", query_seconds=LOOK_S, limit=MOST_AT_ONCE)
+    prefect_runs.crash_silent_runs(HEARTBEAT_S)
+    runner = Runner(name="seatrial", query_seconds=LOOK_S, limit=MOST_AT_ONCE, heartbeat_seconds=HEARTBEAT_S)
     # Prefect's own way out of a SIGTERM ends in a traceback; and a script's background job is born deaf to SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     vars(runner)["handle_sigterm"] = lambda *_: signal.raise_signal(signal.SIGINT)

@@ -12,7 +12,12 @@ from flows.decision_commands import key_option, person_option, signer_of
 
 @click.group()
 def identity() -> None:
-    """Who is known in a store, and what they may do."""
+    """Who is known in a store, and what they may do.
+
+    Every command of it takes --json.
+
+    Example: seatrial identity list --store ./store
+    """
 
 
 @identity.command(cls=Command)
@@ -69,7 +74,12 @@ def _roles(one: Any) -> str:
 
 @click.group()
 def suite() -> None:
-    """What validators ask of a model's releases, beside its spec."""
+    """What validators ask of a model's releases, beside its spec.
+
+    Every command of it takes --json.
+
+    Example: seatrial suite list ames-price --store ./store
+    """
 
 
 @suite.command(cls=Command)

@@ -28,9 +28,9 @@ def tell(step: str, words: str) -> None:
 
 
 @flow(name="release", validate_parameters=False)
-def release(spec: str, store: str, as_of: str) -> dict[str, Any]:
+def release(spec: str, store: str, as_of: str | None = None) -> dict[str, Any]:
     """Runs, or resumes, one release. Returns its id, outcome, findings and dossier."""
-    job = open_job(Path(spec), store, datetime.fromisoformat(as_of))
+    job = open_job(Path(spec), store, datetime.fromisoformat(as_of) if as_of else None)
     steps.start(job)
     opened = steps.access(job)
     tell("access", f"{len({finding.expectation.split(':')[0] for finding in opened})} source(s) reached")

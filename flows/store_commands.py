@@ -7,10 +7,8 @@ from typing import Any
 
 import click
 
-from expectations.approvals import missing
 from expectations.errors import CannotAsk
-from expectations.history import Release, State
-from expectations.state import Mode
+from expectations.state import Mode, Release, State
 from flows.answering import DONE, NO, STATUS_WORDS, Command, answer, as_json, store_option
 
 
@@ -67,6 +65,7 @@ def _since(item: Release) -> str:
 
 
 def _who(state: State, item: Release) -> str:
+    from expectations.approvals import missing
     from infra.ledger import now
 
     if item.status == "waiting":

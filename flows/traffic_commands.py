@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from expectations.traffic import MODES
+from expectations.state import MODES
 from flows import settings
 from flows.answering import DONE, NO, STATUS_WORDS, Command, answer, as_json, store_option
 

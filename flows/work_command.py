@@ -1,6 +1,7 @@
 """Serving the flows that Prefect starts by events and by the clock: work."""
 
 import json
+from pathlib import Path
 
 import click
 
@@ -10,6 +11,9 @@ from flows.answering import Command, as_json, store_option
 
 @click.command(cls=Command)
 @store_option
+@click.option(
+    "--spec", "specs", multiple=True, type=click.Path(path_type=Path), help="A release that the UI can run; repeatable."
+)
 @click.option("--every", "every_s", default=60.0, show_default=True, help="Seconds between two looks at what waits.")
 @click.option("--form-hours", default=168.0, show_default=True, help="How long a form is open; then another is.")
 @click.option("--remind-hours", default=24.0, show_default=True, help="When a reminder is sent, and again after it.")
@@ -18,6 +22,7 @@ from flows.answering import Command, as_json, store_option
 @as_json
 def work(
     store_url: str,
+    specs: tuple[Path, ...],
     every_s: float,
     form_hours: float,
     remind_hours: float,
@@ -40,7 +45,7 @@ def work(
 
     url = deployments.expect_server()
     hours = {"form_hours": form_hours, "remind_hours": remind_hours, "escalate_hours": escalate_hours}
-    served = deployments.deployments(store_url, every_s, notify=notify, **hours)
+    served = deployments.deployments(store_url, every_s, specs, notify=notify, **hours)
     name = deployments.deployment_name(deployments.absolute(store_url))
     ui = url.removesuffix("/api")
 

@@ -6,7 +6,7 @@ Nothing is believed because Prefect says so: the forms are there, the truth is i
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,9 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.events import ResourceSpecification
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed, Scheduled
 
@@ -32,6 +35,8 @@ OPEN = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAU
 BUSY = (StateType.PENDING, StateType.RUNNING)
 FAILED = (StateType.FAILED, StateType.CRASHED)
 MOST = 200
+SILENT = "Seatrial: a run whose process is gone has crashed"
+BEAT = "prefect.flow-run.heartbeat"
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,38 @@ def give_up(run: str, words: str) -> None:
     """Marks a run whose process is gone. Raises Away."""
     with _client() as client:
         client.set_flow_run_state(UUID(run), Crashed(message=words), force=True)
+
+
+def crash_silent_runs(heartbeat_s: int) -> None:
+    """Has the server mark a run as crashed that has told nothing for three heartbeats: its process is gone.
+
+    A suspended run has none and tells that it suspends. Declared once on a server, whoever works for how many stores.
+    """
+    ends = ("Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused", "Cancelling", "AwaitingRetry")
+    wanted = AutomationCore(
+        name=SILENT,
+        description="A run of Seatrial that was killed together with who served it: retry it, and it goes on.",
+        trigger=EventTrigger(
+            after={BEAT},
+            expect={BEAT, *(f"prefect.flow-run.{end}" for end in ends)},
+            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=3 * heartbeat_s),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                name="Crashed",
+                state=StateType.CRASHED,
+                message="Silent for too long: its process is gone.",
+                force=False,
+            )
+        ],
+    )
+    with _client() as client:
+        if not client.read_automations_by_name(SILENT):
+            client.create_automation(wanted)
 
 
 @contextmanager

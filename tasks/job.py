@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -91,9 +91,10 @@ class Job:
         return None if label is None else str(label_text([label])[0])
 
 
-def open_job(spec: Path, store_url: str, as_of: datetime) -> Job:
-    """The job of a spec file."""
-    return Job(read_spec(spec), store_url, as_of)
+def open_job(spec: Path, store_url: str, as_of: datetime | None) -> Job:
+    """The job of a spec file, as of the time that was asked for or that `choose_as_of` chooses."""
+    job = Job(read_spec(spec), store_url, datetime.min)
+    return replace(job, as_of=choose_as_of(job.file, job.ledger().state(), as_of))
 
 
 def release_id(file: SpecFile, as_of: datetime) -> str:

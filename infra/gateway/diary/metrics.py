@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from expectations.traffic import MODES
+from expectations.state import MODES
 from infra.gateway.diary.tallies import Cell, Tallies, collect
 
 NAME = "seatrial_gateway_"
