@@ -9,6 +9,7 @@ import people
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import AwaitingRetry
 from test_release import MODEL, SPEC, TASKS, loans
 from waiting import SEATRIAL, until, working
@@ -31,6 +32,11 @@ def fit_slowly(features, target):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch, prefect_url):
+    with temporary_settings({PREFECT_API_URL: prefect_url}):
+        yield _made(tmp_path, monkeypatch, prefect_url)
+
+
+def _made(tmp_path, monkeypatch, prefect_url):
     monkeypatch.setenv("PREFECT_API_URL", prefect_url)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     (tmp_path / "infra").mkdir()
