@@ -59,6 +59,24 @@ def folder_away(ground, seconds):
     return working(place, disturb, seconds)
 
 
+def folder_away_between_writes(ground):
+    """The disk goes between two writes, and the empty folder that it was mounted on is there instead."""
+    place = ground.place()
+    store, (folder, elsewhere, under) = place.store(), (place.folder / name for name in ("store", "elsewhere", "under"))
+    store.put_if_absent("told/first", b"1")
+    os.rename(folder, elsewhere)
+    folder.mkdir()
+    told = []
+    try:
+        store.put_if_absent("told/second", b"2")
+    except CannotAsk as error:
+        told.append(str(error))
+    os.rename(folder, under)
+    os.rename(elsewhere, folder)
+    lost = () if told or "told/second" in place.store().keys("told/") else ("a write that was acknowledged",)
+    return Tried(lost, tuple(f"no sentence: {one[:200]}" for one in told if "expected" not in one))
+
+
 def server_away(ground, how, seconds):
     """A server of its own, with one place on it."""
     folder = ground.folder / f"server-{how}-{time.monotonic_ns()}"
@@ -76,7 +94,10 @@ def server_away(ground, how, seconds):
 
 
 def plan_folder(seconds, ground, _random):
-    return [partial(folder_away, ground, seconds / 10 * n) for n in (1, 2, 10)]
+    return [
+        partial(folder_away_between_writes, ground),
+        *(partial(folder_away, ground, seconds / 10 * n) for n in (1, 2, 10)),
+    ]
 
 
 def plan_server(how, seconds, ground, _random):
