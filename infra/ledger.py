@@ -195,9 +195,12 @@ class Ledger:
 
     def is_writer(self) -> bool:
         """Whether this account holds the key that records of this ledger are signed with; on a new one it will."""
+        if self.is_new():
+            return True
+        self.known()
         pinned = seen(self._home, self.store.url)
         if pinned is None:
-            return self.is_new()
+            return False
         mine = existing_key(self._home)
         return mine is not None and pinned["public_key"]["keyid"] == mine.public_key.keyid
 

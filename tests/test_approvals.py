@@ -1,6 +1,7 @@
 """Attacks on an approval, each tried: what is not a person's own word on these very bytes counts for nothing."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import people
@@ -232,6 +233,9 @@ def test_what_another_account_signed_is_handed_in_and_taken_in_once(ledger, tmp_
     with pytest.raises(Refused, match="none of the keys"):
         decide.hand_in(validator, "m", None, "vera", "approve", "", signer("mallory"))
     assert not (tmp_path / "validators-home" / "pipeline.pem").exists()
+    (tmp_path / "another-machine").mkdir()
+    shutil.copy(tmp_path / "home" / "pipeline.pem", tmp_path / "another-machine")
+    assert Ledger(LocalStore(tmp_path / "store"), tmp_path / "another-machine").is_writer()
     # Whatever lies there is believed no more than any other word.
     for at, data in enumerate((b"{}", b"\x00", canonical_json(yes(package="sha256:" + "9" * 64)["envelope"]))):
         ledger.store.put_if_absent(f"inbox/decisions/r1/{at}.json", data)
