@@ -19,6 +19,7 @@ from traffic import Traffic
 from expectations.errors import CannotAsk
 from tasks.rollout.drive import open_drive, utc_now
 from tasks.rollout.moves import Act
+from tasks.traffic import roll_back
 
 BIN = Path(sys.executable).parent
 # Tolerances for an impatient test: what is measured here are hundreds of requests.
@@ -117,6 +118,16 @@ def test_without_traffic_nothing_moves_and_that_is_said(written):
         assert [move.act for move in moves] == [Act.ENTER, Act.HOLD, Act.HOLD]
         assert "cannot tell yet" in moves[-1].words
         assert drive.stage == 0
+
+
+def test_a_person_who_rolls_back_between_a_look_and_its_record_ends_it_in_their_words(written, monkeypatch):
+    approved_with(written, shadow_minutes=0)
+    with open_drive(written.url, "cars", None) as drive:
+        drive.look(utc_now())
+        monkeypatch.setattr(drive._watch, "look", lambda: roll_back(written.ledger, "cars", "vera", "odd prices"))
+        monkeypatch.setattr(drive._lease, "is_due", lambda *_: True)
+        drive.look(utc_now())
+        assert (drive.stage, drive.told()["why"]) == (None, "odd prices")
 
 
 def test_in_the_rehearsal_too_no_traffic_is_no_success(written):

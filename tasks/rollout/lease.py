@@ -15,7 +15,7 @@ from expectations.records import digest_of
 from expectations.state import Rollout
 from infra.ledger import Ledger
 from tasks.rollout.plan import Plan
-from tasks.traffic import Said, running
+from tasks.traffic import Said
 
 
 def holder(home: Path) -> str:
@@ -102,4 +102,11 @@ class Lease:
         return {"release": self._plan.release.id, "holder": self._holder, "lease_until": until}
 
     def _say(self, kind: str, body: dict[str, Any]) -> None:
-        self._ledger.decide_and_append(lambda state: (kind, self._model, body) if running(state, self._model) else None)
+        """Nothing where somebody ended it since it was looked at: the next look finds that, and why."""
+
+        def say(state: State) -> Said | None:
+            last = state.rollouts.get(self._model)
+            ended = last and last.release == self._plan.release.id and last.status != "running"
+            return None if ended else (kind, self._model, body)
+
+        self._ledger.decide_and_append(say)
