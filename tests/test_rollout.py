@@ -99,6 +99,19 @@ def test_a_good_challenger_reaches_everybody_and_nobody_goes_without_an_answer(w
     assert traffic.counted["challenger"] > 60
 
 
+def test_a_rollout_by_groups_reaches_the_named_group_first_and_then_everybody(written, traffic):
+    first = {"share": 0, "groups": {"make": ["Saab"]}, "minutes": 0, "requests": 40}
+    plan = {"shadow_minutes": 0, "steps": [first, {"share": 1, "minutes": 0, "requests": 20}]}
+    written.approved("r2", price_graph(seed=2), spec={**SPEC, "rollout": {**ROLLOUT, **plan}})
+    rollout, moves = driven(written, to_the_end)
+    assert (rollout.status, written.ledger.state().models["cars"]) == ("finished", "r2"), moves[-1]
+    assert [(stage.share, [group.values for group in stage.groups]) for stage in rollout.stages] == [
+        (0.0, [("Saab",)]),
+        (1.0, []),
+    ]
+    assert traffic.counted["failed"] == 0
+
+
 def test_a_challenger_that_is_wrong_on_live_traffic_is_rolled_back_by_itself(written, traffic):
     written.approved("r2", price_graph(seed=2, factor=1.4), spec=SPEC)
     rollout, moves = driven(written, to_the_end)
