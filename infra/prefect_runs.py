@@ -134,11 +134,12 @@ def give_up(run: str, words: str) -> None:
 
 
 def crash_silent_runs(heartbeat_s: int) -> None:
-    """Has the server mark a run as crashed that has told nothing for three heartbeats: its process is gone.
+    """Has the server mark a release or a rollout as crashed that has told nothing for three heartbeats: its process is
+    gone. Declared once on a server, whoever works for how many stores.
 
-    A suspended run has none and tells that it suspends. Declared once on a server, whoever works for how many stores.
+    Never a form: it suspends so soon that its one heartbeat can come after that, and would crash a form that waits.
     """
-    ends = ("Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused", "Cancelling", "AwaitingRetry")
+    ends = ("Completed", "Failed", "Cancelled", "Crashed", "Cancelling", "AwaitingRetry")
     wanted = AutomationCore(
         name=SILENT,
         description="A run of Seatrial that was killed together with who served it: retry it, and it goes on.",
@@ -146,6 +147,9 @@ def crash_silent_runs(heartbeat_s: int) -> None:
             after={BEAT},
             expect={BEAT, *(f"prefect.flow-run.{end}" for end in ends)},
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            match_related=ResourceSpecification(
+                {"prefect.resource.role": "flow", "prefect.resource.name": ["release", "rollout"]}
+            ),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,

@@ -2,11 +2,11 @@
 
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import TimeoutError, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 # Quiet: nothing of it goes out of this machine.
@@ -38,12 +38,16 @@ def browser_page():
 
 
 def open_form(page, url, run):
-    """The dialog of a suspended run."""
-    page.goto(f"{url.removesuffix('/api')}/runs/flow-run/{run}")
-    page.get_by_role("button", name="Resume").first.click()
-    dialog = page.get_by_role("dialog").last
-    dialog.get_by_role("button", name="Submit").wait_for()
-    return dialog
+    """The dialog of a suspended run, once its form is in it: before it is loaded there is a button alone."""
+    for _ in range(6):
+        page.goto(f"{url.removesuffix('/api')}/runs/flow-run/{run}")
+        page.get_by_role("button", name="Resume").first.click()
+        dialog = page.get_by_role("dialog").last
+        dialog.get_by_role("button", name="Submit").wait_for()
+        with suppress(TimeoutError):
+            dialog.get_by_text("One Time Code").first.wait_for(timeout=5_000)
+            return dialog
+    raise AssertionError(f"the form of {run} was never there: {dialog.inner_text()}")
 
 
 def fill_in(page, dialog, decision, name, code, comment=""):
@@ -56,9 +60,18 @@ def fill_in(page, dialog, decision, name, code, comment=""):
     page.get_by_role("option", name=decision).click()
 
 
-def submit(page, dialog):
-    dialog.get_by_role("button", name="Submit").click()
-    dialog.wait_for(state="hidden")
+def answer(page, url, run, decision, name, code, comment="", picture=None):
+    """Fills in the form and submits it, as a person does: where it stays, once more. `code` gives the digits of now."""
+    for _ in range(3):
+        dialog = open_form(page, url, run)
+        fill_in(page, dialog, decision, name, code(), comment)
+        if picture:
+            page.screenshot(path=picture)
+        dialog.get_by_role("button", name="Submit").click()
+        with suppress(TimeoutError):
+            dialog.wait_for(state="hidden", timeout=15_000)
+            return
+    raise AssertionError(f"the form was not taken: {dialog.inner_text()}")
 
 
 def _field(page, dialog, label):
