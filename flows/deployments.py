@@ -33,6 +33,7 @@ LOOK_S = 2.0
 MOST_AT_ONCE = 32
 # The least that Prefect takes.
 HEARTBEAT_S = 30
+WATCHED = [prefect_runs.WATCHED]
 BY_EVENT = {"model": "{{ event.payload.model }}", "release": "{{ event.payload.release }}"}
 
 
@@ -63,7 +64,14 @@ def deployments(
     return [
         *(_release(spec, name, store) for spec in specs),
         _of(decide, name, "Asks people whether a release may go to production.", asked, triggers=[ask]),
-        _of(rollout, name, "Moves traffic to an approved release, stage by stage.", asked, triggers=[roll_out]),
+        _of(
+            rollout,
+            name,
+            "Moves traffic to an approved release, stage by stage.",
+            asked,
+            triggers=[roll_out],
+            tags=WATCHED,
+        ),
         _of(tell, name, "Tells people that a decision is due.", asked),
         _of(
             remind,
@@ -80,7 +88,7 @@ def _release(spec: Path, name: str, store: str) -> RunnerDeployment:
     file = read_spec(spec)
     asked = {"store": store, "spec": str(spec.resolve()), "as_of": None}
     words = f"Takes {file.spec.model.name} from its data to a verdict; run again, it goes on."
-    return _of(release, f"{file.spec.model.name} in {name}", words, asked)
+    return _of(release, f"{file.spec.model.name} in {name}", words, asked, tags=WATCHED)
 
 
 def _of(flow: Flow[..., Any], name: str, words: str, parameters: dict[str, Any], **more: Any) -> RunnerDeployment:

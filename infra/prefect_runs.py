@@ -37,6 +37,8 @@ FAILED = (StateType.FAILED, StateType.CRASHED)
 MOST = 200
 SILENT = "Seatrial: a run whose process is gone has crashed"
 BEAT = "prefect.flow-run.heartbeat"
+# The tag of runs that are long enough to be watched so; a server can be others' too, with runs of the same names.
+WATCHED = "seatrial-watched"
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,7 @@ def crash_silent_runs(heartbeat_s: int) -> None:
             after={BEAT},
             expect={BEAT, *(f"prefect.flow-run.{end}" for end in ends)},
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
-            match_related=ResourceSpecification(
-                {"prefect.resource.role": "flow", "prefect.resource.name": ["release", "rollout"]}
-            ),
+            match_related=ResourceSpecification({"prefect.resource.id": f"prefect.tag.{WATCHED}"}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
