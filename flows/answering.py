@@ -33,6 +33,7 @@ store_option = click.option(
     show_default=True,
     help="Where everything is kept: a directory, or s3://BUCKET/PREFIX (docs/store.md).",
 )
+person_option = click.option("--as", "person", required=True, help="Your name, as in identities.yaml.")
 spec_argument = click.argument("spec", type=click.Path(path_type=Path))
 as_of_option = click.option(
     "--as-of",

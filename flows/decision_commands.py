@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from flows.answering import STATUS_WORDS, Command, answer, as_json, store_option
+from flows.answering import STATUS_WORDS, Command, answer, as_json, person_option, store_option
 
-person_option = click.option("--as", "person", required=True, help="Your name, as in identities.yaml.")
 key_option = click.option(
     "--key",
     "key",

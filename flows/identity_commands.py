@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from flows.answering import Command, answer, as_json, store_option
-from flows.decision_commands import key_option, person_option, signer_of
+from flows.answering import Command, answer, as_json, person_option, store_option
+from flows.decision_commands import key_option, signer_of
 
 
 @click.group()

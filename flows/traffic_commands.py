@@ -8,9 +8,8 @@ import click
 
 from expectations.state import MODES
 from flows import settings
-from flows.answering import DONE, NO, STATUS_WORDS, Command, answer, as_json, store_option
+from flows.answering import DONE, NO, STATUS_WORDS, Command, answer, as_json, person_option, store_option
 
-person_option = click.option("--as", "person", required=True, help="Your name, as in the release spec.")
 why_option = click.option("--why", required=True, help="The reason; it is kept in the ledger.")
 
 

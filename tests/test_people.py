@@ -1,12 +1,14 @@
 """Who is known, by whose word, and what nobody can say of themself."""
 
+from dataclasses import replace
+
 import people
 import pytest
 from people import FOUNDER, person, signer
 
 from expectations.history import NOTHING_YET, fold, refusal, state_from_json
 from expectations.people import identity
-from expectations.state import Record
+from expectations.state import Person, Record
 from infra.ledger import Ledger, Refused
 from infra.local_store import LocalStore
 from tasks import identities
@@ -69,6 +71,16 @@ def test_a_grant_that_was_taken_back_cannot_be_played_again():
     )
     assert taken.person("anna").roles == ()
     assert "set meanwhile" in refused(taken, granted)
+
+
+@pytest.mark.parametrize("change", [{"public": "no hex"}, {"keyid": ""}, {"public": "00" * 32}, {"keyid": "x" * 64}])
+def test_a_key_that_is_none_verifies_nothing_and_breaks_nothing(change):
+    good = person("rita")
+    odd = Person("rita", good.roles, tuple(replace(key, **change) for key in good.keys))
+    for state in (NOTHING_YET, FOUNDED):
+        body = said(state, odd, "rita")
+        reason = refused(state, body)
+        assert state.people or "signature" in reason
 
 
 @pytest.mark.parametrize("change", [{"roles": ["owner"]}, {"person": "mallory"}, {"keys": []}, {"by": "vera"}])
