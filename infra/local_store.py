@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ class LocalStore:
 
     def __init__(self, root: Path, make: bool = True) -> None:
         self.url, self._root, self._may_make = str(root), root, make
-        self._found = root.stat() if root.is_dir() else None
+        self._found = _folder(root)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """See Store."""
@@ -171,6 +172,15 @@ class LocalStore:
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
+
+
+def _folder(root: Path) -> os.stat_result | None:
+    """Which folder lies there; None where none does. One look: a disk can go between two."""
+    try:
+        found = root.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found if stat.S_ISDIR(found.st_mode) else None
 
 
 def _walk(folder: Path, before: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 import errno
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from stat import S_IMODE
 
@@ -115,3 +116,22 @@ def test_what_is_written_below_a_disk_that_is_away_is_not_taken_for_written(tmp_
     for write in (lambda: store.put_if_absent("a/key", b"x"), lambda: store.put_blob(b"x")):
         with pytest.raises(Away, match="found another one"):
             write()
+
+
+def test_a_store_opens_while_its_folder_comes_and_goes(tmp_path):
+    folder, away, over = tmp_path / "store", tmp_path / "away", threading.Event()
+    folder.mkdir()
+
+    def flap():
+        while not over.is_set():
+            folder.rename(away)
+            away.rename(folder)
+
+    flapping = threading.Thread(target=flap)
+    flapping.start()
+    try:
+        for _ in range(20_000):
+            LocalStore(folder)
+    finally:
+        over.set()
+        flapping.join()
