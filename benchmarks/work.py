@@ -14,9 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from expectations.expectation import Expectation
 from expectations.judge import judge
 from expectations.records import Evidence, metric_rows
-from expectations.spec import Data, Expectation
+from expectations.spec import Data
 from tasks.snapshot import build_snapshot
 
 AS_OF = datetime(2030, 1, 1)

@@ -5,9 +5,10 @@ from typing import Any
 from pydantic import ValidationError
 from securesystemslib.signer import Signer
 
+from expectations.expectation import Expectation
 from expectations.people import GRANTS, signs
 from expectations.records import canonical_json, digest_of
-from expectations.spec import Expectation, Gates
+from expectations.spec import Gates
 from expectations.state import AttachedSuite, Body, Record, State, name_of
 from expectations.statements import SUITE, signed_statement, statement
 from expectations.transitions import Transition

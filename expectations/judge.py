@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from expectations.expectation import METRIC, Expectation
 from expectations.hiding import names_hidden
 from expectations.records import Evidence
-from expectations.spec import Expectation
-from expectations.suites import DROP, METRIC, in_words
+from expectations.suites.comparison import DROP
+from expectations.suites.latency import in_words
 from expectations.together import stacked
 from expectations.verdicts import Finding, Outcome
 

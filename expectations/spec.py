@@ -4,18 +4,20 @@ import difflib
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, FiniteFloat, StringConstraints, model_validator
 
+from expectations.checks_spec import Checks
+from expectations.expectation import Expectation
 from expectations.live import LiveLookup
 from expectations.parts import Part
 from expectations.rollout_spec import Rollout
 from expectations.serving_spec import Serving
+from expectations.tiers import TIERS, Tier
 
 Task = Literal["regression", "binary", "multiclass"]
 Role = Literal["protected", "actor_controlled", "lookup", "sensitive"]
-Severity = Literal["critical", "warning"]
 Function = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 LITERAL_PASSWORD = re.compile(r"://[^/@:]+:(?!\$\{)[^@]+@")
@@ -196,14 +198,6 @@ class Data(Part):
         return next(iter(self.sources.values()))
 
 
-class Expectation(Part):
-    """One Great Expectations expectation. `type` and `kwargs` as in a Great Expectations suite."""
-
-    type: str
-    kwargs: dict[str, Any] = Field(default_factory=dict)
-    severity: Severity = "critical"
-
-
 class Gates(Part):
     """What must hold: of the data, and of the evidence that each step measures."""
 
@@ -213,6 +207,19 @@ class Gates(Part):
     latency: tuple[Expectation, ...] = ()
     comparison: tuple[Expectation, ...] = ()
     compression: tuple[Expectation, ...] = ()
+    scenarios: tuple[Expectation, ...] = ()
+    stability: tuple[Expectation, ...] = ()
+    slices: tuple[Expectation, ...] = ()
+    fairness: tuple[Expectation, ...] = ()
+    explanations: tuple[Expectation, ...] = ()
+    calibration: tuple[Expectation, ...] = ()
+    robustness: tuple[Expectation, ...] = ()
+    gaming: tuple[Expectation, ...] = ()
+    poisoning: tuple[Expectation, ...] = ()
+    leakage: tuple[Expectation, ...] = ()
+    production: tuple[Expectation, ...] = ()
+    provenance: tuple[Expectation, ...] = ()
+    costs: tuple[Expectation, ...] = ()
 
 
 class Cost(Part):
@@ -325,6 +332,7 @@ class ReleaseSpec(Part):
     comparison: Comparison = Comparison()
     compression: Compression = Compression()
     guards: Guards = Guards()
+    checks: Checks = Checks()
     risk: Risk = Risk()
     decisions: Decisions = Decisions()
     rollout: Rollout = Rollout()
@@ -346,3 +354,8 @@ class ReleaseSpec(Part):
         if self.model.task != "regression" and (self.guards.plausible or self.guards.widest):
             raise ValueError("guards.plausible and guards.widest are for a regression; classes have guards.confidence")
         return self
+
+    @property
+    def tier(self) -> Tier:
+        """How strict this release is held."""
+        return TIERS[self.risk.tier]

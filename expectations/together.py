@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from expectations.spec import Expectation
+from expectations.expectation import Expectation
 
 BETWEEN = "expect_column_values_to_be_between"
 # With any other word, such as `mostly`, many rows do not say the same as each of them.

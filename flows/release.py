@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from expectations.verdicts import Finding, Outcome, worst
 from flows import events
@@ -15,9 +16,11 @@ from tasks import compare, compress, data_checks, latency, quality, steps
 from tasks.check import Check, Subject
 from tasks.guards import evidence as guards
 from tasks.job import open_job
+from tasks.qualification.registry import CHECKS
 
-# One after the other, so that latency is undisturbed; all are asked, so that all reasons are told at once.
-QUALIFICATION = (quality.CHECK, guards.CHECK, latency.CHECK, compare.CHECK)
+# One after the other, so that latency is undisturbed; what the tier asks besides comes after them, side by side. All
+# are asked, so that all reasons are told at once.
+ALONE = (quality.CHECK, guards.CHECK, latency.CHECK, compare.CHECK)
 
 PROGRESS = logging.getLogger("seatrial.progress")
 
@@ -27,7 +30,11 @@ def tell(step: str, words: str) -> None:
     PROGRESS.info("%-11s %s", step, words)
 
 
-@flow(name="release", validate_parameters=False)
+# Two at once, whatever the machine: every check keeps its own rows in memory.
+SIDE_BY_SIDE: Any = ThreadPoolTaskRunner(max_workers=2)
+
+
+@flow(name="release", validate_parameters=False, task_runner=SIDE_BY_SIDE)
 def release(spec: str, store: str, as_of: str | None = None) -> dict[str, Any]:
     """Runs, or resumes, one release. Returns its id, outcome, findings and dossier."""
     job = open_job(Path(spec), store, datetime.fromisoformat(as_of) if as_of else None)
@@ -58,7 +65,8 @@ def release(spec: str, store: str, as_of: str | None = None) -> dict[str, Any]:
         references["package"] = subject.packed["proof"]
         findings += _judge(subject, references["package"])
     if _goes_on(findings):
-        findings += [finding for check in QUALIFICATION for finding in _ask(check, subject, references)]
+        findings += [finding for check in ALONE for finding in _ask(check, subject, references)]
+        findings += _side_by_side(subject, references)
     blobs = {**manifest["blobs"], **subject.trained, **subject.packed.get("blobs", {})}
     dossier = steps.write_dossier(subject, references, findings, blobs)
     steps.record_verdict(subject, references, dossier, worst(finding.outcome for finding in findings))
@@ -104,6 +112,14 @@ def _conversion(subject: Subject, references: dict[str, Any]) -> list[Finding]:
 def _ask(check: Check, subject: Subject, references: dict[str, Any]) -> list[Finding]:
     references[check.step] = steps.measure(check, subject)
     return _judge(subject, references[check.step])
+
+
+def _side_by_side(subject: Subject, references: dict[str, Any]) -> list[Finding]:
+    """What the tier asks: measured by the flow's task runner, judged in the order of the dossier."""
+    asked = [check for check in CHECKS if check.step in subject.job.tier.checks]
+    for check, running in [(check, steps.measure.submit(check, subject)) for check in asked]:
+        references[check.step] = running.result()
+    return [finding for check in asked for finding in _judge(subject, references[check.step])]
 
 
 def _judge(subject: Subject, reference: dict[str, Any]) -> list[Finding]:

@@ -8,17 +8,27 @@ from typing import Any
 import pandas as pd
 
 from expectations.history import Release
-from expectations.records import Evidence
+from expectations.records import Evidence, metric_rows
 from infra.candidates import open_skops
 from infra.evidence_store import get_json
 from infra.gateway.client import Client
 from infra.gateway.trial import trial_gateway
 from infra.packages import open_package
 from infra.runtime import Scorer
+from tasks.drawing import Plot
 from tasks.job import Job, Manifest, champion, read_data, read_part
 from tasks.split import CALIBRATION, TEST, TRAIN
 
-__all__ = ["CALIBRATION", "TEST", "TRAIN", "Check", "Subject", "on_package", "on_package_and_champion"]
+__all__ = [
+    "CALIBRATION",
+    "TEST",
+    "TRAIN",
+    "Check",
+    "Subject",
+    "not_applicable",
+    "on_package",
+    "on_package_and_champion",
+]
 
 
 @dataclass(frozen=True)
@@ -70,11 +80,22 @@ class Subject:
 
 @dataclass(frozen=True)
 class Check:
-    """`step` names it in the dossier; the answer is kept for as long as what it `depends_on` is the same."""
+    """`step` names it; the answer is kept for as long as what it `depends_on` is the same.
+
+    `title` and `question` head its part of the dossier, `plots` are its pictures: of evidence and the spec as JSON.
+    """
 
     step: str
     measure: Callable[[Subject], Evidence]
     depends_on: Callable[[Subject], dict[str, Any]]
+    title: str = ""
+    question: str = ""
+    plots: Callable[[Evidence, Mapping[str, Any]], list[Plot | None]] | None = None
+
+
+def not_applicable(step: str, reason: str) -> Evidence:
+    """The evidence of a check that has nothing to ask of; the reason is a sentence."""
+    return Evidence(step, metric_rows([]), pd.DataFrame(), {"not_applicable": reason})
 
 
 def on_package(subject: Subject) -> dict[str, Any]:

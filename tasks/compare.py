@@ -8,7 +8,7 @@ import pandas as pd
 
 from expectations.history import State
 from expectations.records import Evidence, metric_rows
-from expectations.suites import DROP
+from expectations.suites.comparison import DROP
 from infra.packages import open_package
 from tasks.check import TEST, Check, Subject, on_package_and_champion
 from tasks.cost import price_of

@@ -19,9 +19,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from expectations.hiding import hidden_columns, without_values
 from expectations.history import Release
 from expectations.records import Evidence
+from expectations.tiers import TIERS
 from expectations.verdicts import Finding, Outcome, worst
-from tasks.dossier_plots import build_plots, metric, number
+from tasks.dossier_plots import build_plots
+from tasks.drawing import metric, number
 from tasks.job import Job
+from tasks.qualification.registry import CHECKS
 
 FORMAT = "seatrial.dossier/1"
 WORST = 20
@@ -35,6 +38,7 @@ STEPS = {
     "guards": ("Guards", "What does the package refuse, does it keep what it promises, and what does it cost?"),
     "latency": ("Latency", "How long does one answer take?"),
     "comparison": ("Comparison", "Is the challenger better than the champion, on the same records?"),
+    **{check.step: (check.title, check.question) for check in CHECKS},
 }
 SENTENCES = {
     Outcome.PASSED: "Every expectation held.",
@@ -111,7 +115,7 @@ def build_document(
         "outcome": outcome,
         "sentence": SENTENCES[outcome],
         "findings": [finding.as_json() for finding in findings],
-        "unknown": _unknown(evidence, findings),
+        "unknown": _unknown(evidence, findings, _asked(spec)),
         "evidence": {step: _evidence_json(one, _hidden(spec)) for step, one in evidence.items()},
         "package": manifest,
         "spec": spec,
@@ -143,6 +147,11 @@ def _hidden(spec: Mapping[str, Any]) -> frozenset[str]:
     return hidden_columns(spec.get("data") or {})
 
 
+def _asked(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The checks that the spec's tier asks for."""
+    return TIERS[int((spec.get("risk") or {}).get("tier", 2))].checks
+
+
 def _evidence_json(evidence: Evidence, hidden: frozenset[str]) -> dict[str, Any]:
     rows, by = worst_records(evidence.records)
     rows = without_values(rows, hidden)
@@ -169,11 +178,12 @@ def worst_records(records: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     return records.iloc[order.index[:WORST]], by
 
 
-def _unknown(evidence: Mapping[str, Evidence], findings: Iterable[Finding]) -> list[str]:
+def _unknown(evidence: Mapping[str, Evidence], findings: Iterable[Finding], asked: Iterable[str]) -> list[str]:
     """What nobody knows, as sentences: questions without an answer, and steps that did not happen."""
     findings = list(findings)
     open_ones = [f"{f.step}: {f.expectation}. {f.found}" for f in findings if f.outcome is Outcome.INCONCLUSIVE]
     excused = {f.step for f in findings if f.outcome is Outcome.NOT_APPLICABLE}
+    excused |= {check.step for check in CHECKS if check.step not in asked}
     absent = [title for step, (title, _) in STEPS.items() if step not in evidence and step not in excused]
     empty = [step for step, one in evidence.items() if one.metrics.empty and step not in excused]
     return [

@@ -1,63 +1,49 @@
-"""The dossier's pictures: one evidence in, plots as data URIs with a text that says the same in words.
+"""The dossier's pictures: one evidence in, plots out."""
 
-Every plot carries its own white card, so that it reads in the light and in the dark. A picture that cannot be drawn
-(columns that are absent, no finite value) is left out: the tables beside it hold the same figures.
-"""
-
-import base64
-import io
-import warnings
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from expectations.records import Evidence
+from tasks.drawing import (
+    BLUE,
+    GREEN,
+    INK,
+    OCHRE,
+    PALE,
+    QUIET,
+    RULE,
+    Floats,
+    Plot,
+    bars,
+    draw,
+    finite,
+    kept,
+    labels,
+    metric,
+    number,
+    numbers,
+    short,
+    whiskers,
+)
+from tasks.qualification.registry import CHECKS
 
-Floats = npt.NDArray[np.float64]
-INK, QUIET, RULE, BLUE, OCHRE, GREEN = "#22303c", "#56636f", "#d5dade", "#1f5f99", "#b8650f", "#2e7d4f"
-SOFT, PALE = "#8fb3d3", "#dbe8f3"
-STYLE: Any = {
-    "font.family": ["DejaVu Sans"],
-    "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": RULE,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
-    "legend.frameon": False,
-    # A column may be called `price_$`: that is a name, not mathematics.
-    "text.parse_math": False,
-    # The same evidence gives the same bytes.
-    "svg.hashsalt": "seatrial",
-}
 BINS = [step / 25 for step in range(26)]
-MOST_POINTS, MOST_CLASSES, MOST_BARS = 4000, 12, 15
-
-
-@dataclass(frozen=True)
-class Plot:
-    """One picture: its title, the same in words, and an SVG as a data URI."""
-
-    title: str
-    alt: str
-    uri: str
+MOST_POINTS, MOST_CLASSES = 4000, 12
 
 
 def build_plots(evidence: Evidence, spec: Mapping[str, Any]) -> list[Plot]:
     """The plots of a known step; none of an unknown one, or of evidence that holds nothing to draw."""
+    check = next((one for one in CHECKS if one.step == evidence.step), None)
+    if check is not None:
+        return kept(check.plots(evidence, spec)) if check.plots else []
     if evidence.step == "quality":
-        return _kept(_quality(evidence.records, spec.get("model") or {}))
+        return kept(_quality(evidence.records, spec.get("model") or {}))
     if evidence.step == "guards":
-        return _kept(_guards(evidence.metrics, spec.get("guards") or {}))
+        return kept(_guards(evidence.metrics, spec.get("guards") or {}))
     painters: dict[str, Callable[[], Plot | None]] = {
         "data": lambda: _drift(evidence.metrics),
         "conversion": lambda: _conversion(evidence.records),
@@ -67,11 +53,7 @@ def build_plots(evidence: Evidence, spec: Mapping[str, Any]) -> list[Plot]:
         "compression": lambda: _frontier(evidence),
     }
     painter = painters.get(evidence.step)
-    return _kept([painter()]) if painter else []
-
-
-def _kept(plots: Iterable[Plot | None]) -> list[Plot]:
-    return [plot for plot in plots if plot is not None]
+    return kept([painter()]) if painter else []
 
 
 def _quality(records: pd.DataFrame, model: Mapping[str, Any]) -> list[Plot | None]:
@@ -83,7 +65,7 @@ def _quality(records: pd.DataFrame, model: Mapping[str, Any]) -> list[Plot | Non
 
 
 def _actual_predicted(records: pd.DataFrame) -> Plot | None:
-    pairs = np.column_stack([_numbers(records["actual"]), _numbers(records["predicted"])])
+    pairs = np.column_stack([numbers(records["actual"]), numbers(records["predicted"])])
     pairs = pairs[np.isfinite(pairs).all(axis=1)]
     if not len(pairs):
         return None
@@ -104,13 +86,13 @@ def _actual_predicted(records: pd.DataFrame) -> Plot | None:
             side.set_major_formatter(lambda value, _: number(value))
         axes.legend(loc="upper left")
 
-    return Plot("Actual and predicted", alt, _draw(paint, 4.4))
+    return Plot("Actual and predicted", alt, draw(paint, 4.4))
 
 
 def _probabilities(records: pd.DataFrame, positive: Any) -> Plot | None:
     if "probability" not in records:
         return None
-    chance, actual = _numbers(records["probability"]), _labels(records["actual"])
+    chance, actual = numbers(records["probability"]), labels(records["actual"])
     groups = [(label, chance[(actual == label) & np.isfinite(chance)]) for label in sorted(set(actual))[:2]]
     groups = [(label, values) for label, values in groups if len(values)]
     if not groups:
@@ -132,16 +114,16 @@ def _probabilities(records: pd.DataFrame, positive: Any) -> Plot | None:
                 edgecolor=color,
                 label=label,
             )
-        axes.set(xlabel=f"predicted probability of {_short(named)}", ylabel="density of records", xlim=(0, 1))
+        axes.set(xlabel=f"predicted probability of {short(named)}", ylabel="density of records", xlim=(0, 1))
         axes.legend(title="actual")
 
     return Plot(
-        "Probabilities by actual class", f"Histogram of the predicted probability of {named}. {halves}.", _draw(paint)
+        "Probabilities by actual class", f"Histogram of the predicted probability of {named}. {halves}.", draw(paint)
     )
 
 
 def _confusion(records: pd.DataFrame) -> Plot | None:
-    actual, predicted = _labels(records["actual"]), _labels(records["predicted"])
+    actual, predicted = labels(records["actual"]), labels(records["predicted"])
     common = list(pd.Series(np.concatenate([actual, predicted])).value_counts().index)
     kept = sorted(common[:MOST_CLASSES])
     names = kept + (["(others)"] if len(common) > MOST_CLASSES else [])
@@ -154,7 +136,7 @@ def _confusion(records: pd.DataFrame) -> Plot | None:
     alt += "; ".join(
         f"actual {name}: {int(counts[at, at]):,} of {int(counts[at].sum()):,} right" for at, name in enumerate(kept)
     )
-    return Plot("Confusion matrix", alt + ".", _draw(_matrix_painter(counts, names), 2.2 + 0.38 * len(names)))
+    return Plot("Confusion matrix", alt + ".", draw(_matrix_painter(counts, names), 2.2 + 0.38 * len(names)))
 
 
 def _matrix_painter(counts: Floats, names: list[str]) -> Callable[[Axes], None]:
@@ -165,7 +147,7 @@ def _matrix_painter(counts: Floats, names: list[str]) -> Callable[[Axes], None]:
         for (row, column), count in np.ndenumerate(counts):
             color = "white" if shares[row, column] > 0.55 else INK
             axes.text(column, row, f"{int(count):,}", ha="center", va="center", color=color)
-        ticks, texts = range(len(names)), [_short(name) for name in names]
+        ticks, texts = range(len(names)), [short(name) for name in names]
         axes.set_xticks(ticks, texts, rotation=45 if len(names) > 4 else 0, ha="right" if len(names) > 4 else "center")
         axes.set_yticks(ticks, texts)
         axes.set(xlabel="predicted", ylabel="actual")
@@ -176,7 +158,7 @@ def _matrix_painter(counts: Floats, names: list[str]) -> Callable[[Axes], None]:
 
 def _latency(records: pd.DataFrame) -> Plot | None:
     named = {"gateway": "latency_ms", "package": "package_latency_ms", "scikit-learn": "sklearn_latency_ms"}
-    times = {name: _finite(records[column]) for name, column in named.items() if column in records}
+    times = {name: finite(records[column]) for name, column in named.items() if column in records}
     times = {name: np.sort(values[values > 0]) for name, values in times.items() if (values > 0).any()}
     if not times:
         return None
@@ -207,7 +189,7 @@ def _latency(records: pd.DataFrame) -> Plot | None:
         axes.grid(color=RULE, linewidth=0.5)
         axes.legend(loc="lower right")
 
-    return Plot("Latency, side by side", f"Cumulative distribution of the latency. {middles}.", _draw(paint))
+    return Plot("Latency, side by side", f"Cumulative distribution of the latency. {middles}.", draw(paint))
 
 
 def _leading(value: float) -> int:
@@ -242,13 +224,13 @@ def _comparison(evidence: Evidence, spec: Mapping[str, Any]) -> Plot | None:
         axes.spines["left"].set_visible(False)
         axes.legend(loc="upper left")
 
-    return Plot("Improvement over the champion", alt, _draw(paint, 1.9))
+    return Plot("Improvement over the champion", alt, draw(paint, 1.9))
 
 
 def _conversion(records: pd.DataFrame) -> Plot | None:
     if "difference" not in records or records.empty:
         return None
-    far = np.abs(_numbers(records["difference"]))
+    far = np.abs(numbers(records["difference"]))
     counts = _decades(far)
     alt = f"Differences between trained and exported model, {len(far):,} records. "
     alt += "; ".join(f"{name}: {count:,}" for name, count in counts.items()) + "."
@@ -260,7 +242,7 @@ def _conversion(records: pd.DataFrame) -> Plot | None:
         axes.margins(y=0.15)
         axes.tick_params(axis="x", labelrotation=45 if len(counts) > 8 else 0)
 
-    return Plot("How near the exported model is", alt, _draw(paint, 3.2))
+    return Plot("How near the exported model is", alt, draw(paint, 3.2))
 
 
 def _frontier(evidence: Evidence) -> Plot | None:
@@ -268,15 +250,15 @@ def _frontier(evidence: Evidence) -> Plot | None:
     rows, asked = evidence.records, evidence.facts
     if not {"name", "onnx_bytes", "skill", "skill_difference", "lower", "upper"} <= set(rows.columns):
         return None
-    rows = rows[np.isfinite(_numbers(rows["onnx_bytes"])) & np.isfinite(_numbers(rows["skill"]))]
+    rows = rows[np.isfinite(numbers(rows["onnx_bytes"])) & np.isfinite(numbers(rows["skill"]))]
     if rows.empty:
         return None
-    sizes, skill = _numbers(rows["onnx_bytes"]) / 1000, _numbers(rows["skill"])
-    names, chosen, unit = _labels(rows["name"]), asked.get("recommended"), str(asked.get("skill", "skill"))
+    sizes, skill = numbers(rows["onnx_bytes"]) / 1000, numbers(rows["skill"])
+    names, chosen, unit = labels(rows["name"]), asked.get("recommended"), str(asked.get("skill", "skill"))
     # A loss of a whole skill and more (guessing, or worse) would flatten all that matters.
     near = skill >= skill[0] - 0.5
-    gaps = pd.DataFrame({"lower": _numbers(rows["lower"]), "upper": _numbers(rows["upper"])})
-    reach = _whiskers(gaps, _numbers(rows["skill_difference"]))
+    gaps = pd.DataFrame({"lower": numbers(rows["lower"]), "upper": numbers(rows["upper"])})
+    reach = whiskers(gaps, numbers(rows["skill_difference"]))
 
     def paint(axes: Axes) -> None:
         axes.axhspan(skill[0] - float(asked.get("tolerance", 0.0)), skill[0], color=PALE, label="tolerance")
@@ -285,7 +267,7 @@ def _frontier(evidence: Evidence) -> Plot | None:
             color = BLUE if at == 0 else OCHRE if marked else QUIET
             axes.errorbar(sizes[at], skill[at], yerr=reach[:, [at]], fmt="D" if marked else "o", ms=5, color=color)
             axes.annotate(
-                _short(names[at]),
+                short(names[at]),
                 (sizes[at], skill[at]),
                 (5, 3 if at % 2 else -9),
                 textcoords="offset points",
@@ -303,7 +285,7 @@ def _frontier(evidence: Evidence) -> Plot | None:
     far = ", ".join(f"{name} ({number(value)})" for name, value in zip(names[~near], skill[~near], strict=True))
     told = "; ".join(f"{n}: {number(k)} kB, {number(v)}" for n, k, v in zip(names, sizes, skill, strict=True))
     title = "Quality against size" + (f"; far below: {far}" if far else "")
-    return Plot(title, f"Size of the file and skill ({unit}) of each model. {told}.", _draw(paint, 4.6))
+    return Plot(title, f"Size of the file and skill ({unit}) of each model. {told}.", draw(paint, 4.6))
 
 
 def _decades(far: Floats) -> dict[str, int]:
@@ -321,98 +303,12 @@ def _decades(far: Floats) -> dict[str, int]:
 
 def _drift(metrics: pd.DataFrame) -> Plot | None:
     axis = "distance between reference and current data (0 none, 1 all)"
-    return _bars(metrics, "drift:", "Drift by column, largest first", axis, {})
+    return bars(metrics, "drift:", "Drift by column, largest first", axis, {})
 
 
 def _guards(metrics: pd.DataFrame, guards: Mapping[str, Any]) -> list[Plot | None]:
     budgets = {str(name): float(value) for name, value in (guards.get("budgets") or {}).items()}
     return [
-        _bars(metrics, "false_alarms:", "Alarms on usual rows, and their budget", "share of test rows", budgets),
-        _bars(metrics, "refused:", "Refused, of rows whose values were exchanged", "share of planted rows", {}),
+        bars(metrics, "false_alarms:", "Alarms on usual rows, and their budget", "share of test rows", budgets),
+        bars(metrics, "refused:", "Refused, of rows whose values were exchanged", "share of planted rows", {}),
     ]
-
-
-def _bars(metrics: pd.DataFrame, prefix: str, title: str, axis: str, limits: Mapping[str, float]) -> Plot | None:
-    """The metrics of one family as bars, largest first, with their intervals and what they should stay below."""
-    if not {"metric", "value"} <= set(metrics.columns):
-        return None
-    rows = metrics[metrics["metric"].astype(str).str.startswith(prefix) & np.isfinite(_numbers(metrics["value"]))]
-    if rows.empty:
-        return None
-    shown = rows.sort_values("value", ascending=False, kind="stable").head(MOST_BARS)
-    names = [str(name).removeprefix(prefix) for name in shown["metric"]]
-    values = _numbers(shown["value"])
-    told = [
-        f"{name} {value:.3f}" + (f" of {limits[name]:g} allowed" if name in limits else "")
-        for name, value in zip(names, values, strict=True)
-    ]
-
-    def paint(axes: Axes) -> None:
-        axes.barh(range(len(names)), values, color=SOFT, height=0.62)
-        axes.errorbar(
-            values, range(len(names)), xerr=_whiskers(shown, values), fmt="none", ecolor=INK, elinewidth=1, capsize=2
-        )
-        limited = [at for at, name in enumerate(names) if name in limits]
-        if limited:
-            axes.plot([limits[names[at]] for at in limited], limited, "|", color=OCHRE, ms=16, mew=2.5, label="budget")
-            axes.legend(loc="lower right", bbox_to_anchor=(1, 1))
-        axes.set_yticks(range(len(names)), [_short(name) for name in names])
-        axes.invert_yaxis()
-        axes.set(xlabel=axis, xlim=(0, None))
-
-    alt = f"{title}: {len(rows)} in all. " + "; ".join(told) + "."
-    return Plot(title, alt, _draw(paint, 1.1 + 0.26 * len(names)))
-
-
-def _whiskers(rows: pd.DataFrame, values: Floats) -> Floats:
-    """(2, k) lengths below and above each value; none where there is no interval."""
-    ends = [_numbers(rows[end]) if end in rows else values for end in ("lower", "upper")]
-    return np.nan_to_num(np.maximum([values - ends[0], ends[1] - values], 0), posinf=0)
-
-
-def metric(metrics: pd.DataFrame, name: str) -> tuple[float, float, float] | None:
-    """(value, lower, upper) of a metric, or None where it was not measured."""
-    if not {"metric", "value", "lower", "upper"} <= set(metrics.columns):
-        return None
-    rows = metrics.loc[metrics["metric"] == name, ["value", "lower", "upper"]].to_numpy(dtype=np.float64)
-    return (float(rows[0, 0]), float(rows[0, 1]), float(rows[0, 2])) if len(rows) else None
-
-
-def number(value: Any) -> str:
-    """Four significant digits for a person: 12,350 and 0.04217; a dash for what is not known."""
-    if value is None or value is pd.NA or not isinstance(value, int | float | np.number):
-        return "–" if value is None or value is pd.NA else str(value)
-    if not np.isfinite(value):
-        return "–" if np.isnan(value) else ("∞" if value > 0 else "−∞")
-    size = abs(float(value))
-    text = f"{value:,.0f}" if size >= 1000 or (float(value).is_integer() and size < 1e15) else f"{value:.4g}"
-    return text.replace("-", "−")
-
-
-def _numbers(column: "pd.Series[Any]") -> Floats:
-    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _finite(column: "pd.Series[Any]") -> Floats:
-    values = _numbers(column)
-    return values[np.isfinite(values)]
-
-
-def _labels(column: "pd.Series[Any]") -> npt.NDArray[np.object_]:
-    return np.array([str(value) for value in column], dtype=object)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 24 else name[:23] + "…"
-
-
-def _draw(paint: Callable[[Axes], None], height: float = 3.4) -> str:
-    """An SVG data URI, base64, so that nothing in it is read as markup of the page."""
-    out = io.BytesIO()
-    with rc_context(STYLE), warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes; the alt text holds it in full.
-        warnings.simplefilter("ignore")
-        figure = Figure(figsize=(6.0, height), layout="constrained", facecolor="white")
-        paint(figure.subplots())
-        figure.savefig(out, format="svg", dpi=150, metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()

@@ -15,7 +15,7 @@ from expectations.errors import CannotAsk
 from expectations.history import Release, State
 from expectations.records import digest_of
 from expectations.spec import ReleaseSpec
-from expectations.tiers import TIERS, Tier
+from expectations.tiers import Tier
 from infra.blob_cache import named_copy
 from infra.keys import home
 from infra.ledger import Ledger
@@ -42,7 +42,7 @@ class Job:
     @property
     def tier(self) -> Tier:
         """The spec's risk tier."""
-        return TIERS[self.spec.risk.tier]
+        return self.spec.tier
 
     @property
     def release(self) -> str:

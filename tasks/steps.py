@@ -15,10 +15,11 @@ from prefect import task
 
 from expectations.attached import attached
 from expectations.errors import Away
+from expectations.expectation import METRIC
 from expectations.hiding import hidden_columns
 from expectations.judge import judge
 from expectations.records import Evidence, digest_of
-from expectations.suites import METRIC, suite_of
+from expectations.suites.every import suite_of
 from expectations.verdicts import Finding, Outcome, worst
 from infra import workshop
 from infra.answers import once
@@ -33,7 +34,7 @@ from tasks.guards import step
 from tasks.job import Job, Manifest
 from tasks.lookups import lookup_blob
 
-VERSION = 9  # Raised when a step's answer changes; finished steps of older versions are not taken.
+VERSION = 10  # Raised when a step's answer changes; finished steps of older versions are not taken.
 PROGRESS = logging.getLogger("seatrial.progress")
 
 

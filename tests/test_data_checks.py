@@ -4,7 +4,7 @@ import pytest
 
 from expectations.judge import judge
 from expectations.spec import ReleaseSpec
-from expectations.suites import data_suite
+from expectations.suites.data import data_suite
 from expectations.verdicts import Outcome
 from tasks.data_checks import measure_data
 

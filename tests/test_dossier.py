@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from expectations.records import Evidence, metric_rows
+from expectations.tiers import TIERS
 from expectations.verdicts import Finding, Outcome
 from tasks.dossier import STEPS, build_dossier, to_json, worst_records
 from tasks.dossier_plots import build_plots
@@ -129,7 +130,9 @@ def test_not_applicable_is_not_unknown() -> None:
     finding = Finding("comparison", "a champion", Outcome.NOT_APPLICABLE, "critical", "", "a first release")
     given = {step: one for step, one in FULL.items() if step != "comparison"}
 
-    _, document = build_dossier(RELEASE, SPEC, None, given, [finding], Outcome.PASSED)
+    rest = [Finding(step, step, Outcome.NOT_APPLICABLE, "critical", "", "nothing") for step in TIERS[2].checks]
+
+    _, document = build_dossier(RELEASE, SPEC, None, given, [finding, *rest], Outcome.PASSED)
 
     assert document["unknown"] == []
 

@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from expectations import fast_metrics
+from expectations.expectation import Expectation
 from expectations.judge import _context, run_great_expectations
-from expectations.spec import Expectation
 
 NUMBERS = st.one_of(st.integers(-3, 3), st.floats(-3, 3), st.sampled_from([0.0, -0.0, 2**53, 2**53 + 1, -(2**63)]))
 TEXTS = st.sampled_from(["", "a", "b", "é", "ab"])

@@ -17,10 +17,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from expectations.expectation import metric
 from expectations.judge import judge
 from expectations.records import Evidence, metric_rows
 from expectations.spec import Budgets, Guards
-from expectations.suites import metric, suite_of
+from expectations.suites.every import suite_of
 from expectations.verdicts import Outcome, worst
 from infra.packages import replay
 from infra.runtime import SIGNATURE_KEY, Predictions, Scorer

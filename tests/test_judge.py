@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from expectations.expectation import Expectation, metric
 from expectations.judge import judge, unknown_types, words
 from expectations.records import Evidence, metric_rows
-from expectations.spec import Expectation
-from expectations.suites import metric
 from expectations.verdicts import Outcome
 
 NAN = float("nan")

@@ -6,7 +6,7 @@ from guarded import SPEC
 
 from expectations.judge import judge
 from expectations.records import Evidence, metric_rows
-from expectations.suites import suite_of
+from expectations.suites.every import suite_of
 from expectations.verdicts import Outcome, worst
 
 NAN = float("nan")
