@@ -1,0 +1,67 @@
+"""A clean loan table whose truth is known, and what a planted fault is.
+
+Faults are planted on a made-up table, since of real data nobody knows what is wrong with it already.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+TARGET, POSITIVE = "repaid", "yes"
+TOWNS = ("Ashford", "Brookfield", "Clayton", "Dunmore", "Easton")
+JOBS = ("clerk", "driver", "nurse", "teacher")
+# A spec of tier 3 asks every check; `group` is protected and has no part in the truth.
+SPEC: dict[str, Any] = {
+    "model": {"name": "loans", "task": "binary", "owner": "owner@example.com", "positive": POSITIVE},
+    "candidate": {"train": "train:boosting"},
+    "data": {
+        "target": TARGET,
+        "sources": {"loans": {"path": "loans.parquet", "origin": "made for a test", "licence": "CC0-1.0"}},
+        "roles": {"group": ["protected"], "term": ["actor_controlled"]},
+    },
+    "risk": {"tier": 3},
+}
+
+
+def clean(rng: np.random.Generator, n: int = 4000) -> pd.DataFrame:
+    """(n, 9) loans: four numbers and two categories decide, smoothly; `group` and `noise` do not."""
+    frame = pd.DataFrame(
+        {
+            "income": rng.lognormal(10.3, 0.4, n).round(),
+            "age": rng.integers(21, 70, n).astype(float),
+            "amount": rng.lognormal(8.5, 0.5, n).round(),
+            "term": rng.integers(1, 11, n) * 6.0,
+            "town": rng.choice(TOWNS, n),
+            "job": rng.choice(JOBS, n),
+            "group": rng.choice(["a", "b"], n),
+            "noise": rng.normal(size=n).round(3),
+        }
+    )
+    odds = (
+        1.4 * (np.log(frame["income"]) - 10.3) / 0.4
+        - 1.1 * (np.log(frame["amount"]) - 8.5) / 0.5
+        + 0.02 * (frame["age"] - 45)
+        + 0.6 * (frame["job"] == "teacher")
+        - 0.5 * (frame["town"] == "Dunmore")
+    )
+    return frame.assign(**{TARGET: np.where(rng.random(n) < 1 / (1 + np.exp(-odds)), POSITIVE, "no")})
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One fault. `table(rng)` gives the rows, `spec` is laid over `SPEC`, `train` names a function of `models`.
+
+    The check `caught_by` must not let it through; of the others only those `related` may say anything against it.
+    `says` is part of the name of an expectation that does.
+    """
+
+    name: str
+    caught_by: str
+    says: str
+    table: Callable[[np.random.Generator], pd.DataFrame] = clean
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    train: str = "boosting"
+    related: tuple[str, ...] = ()

@@ -1,0 +1,29 @@
+"""What faults are planted in: functions that train, as a team would write them. Copied beside a spec as `train.py`."""
+
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+
+def columns():
+    numbers, texts = make_column_selector(dtype_include="number"), make_column_selector(dtype_exclude="number")
+    return make_column_transformer(
+        (StandardScaler(), numbers), (OneHotEncoder(handle_unknown="ignore", sparse_output=False), texts)
+    )
+
+
+def boosting(features, target):
+    model = GradientBoostingClassifier(n_estimators=60, max_depth=3, subsample=0.8, random_state=0)
+    return make_pipeline(columns(), model).fit(features, target)
+
+
+def logistic(features, target):
+    return make_pipeline(columns(), LogisticRegression(max_iter=500)).fit(features, target)
+
+
+def forest(features, target):
+    return make_pipeline(columns(), RandomForestClassifier(100, min_samples_leaf=5, random_state=0)).fit(
+        features, target
+    )
