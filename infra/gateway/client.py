@@ -6,6 +6,7 @@ import math
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -76,9 +77,9 @@ def feed_of_caller(scorer: Scorer, frame: pd.DataFrame) -> dict[str, npt.NDArray
 
 
 def json_request(feed: dict[str, npt.NDArray[Any]]) -> bytes:
-    """A request's body as most callers write it: JSON alone."""
+    """A request's body as most callers write it: JSON alone, with null for what is missing."""
     inputs = [_tensor(name, values, data=as_values(values.reshape(-1))) for name, values in feed.items()]
-    return json.dumps({"inputs": inputs}).encode()
+    return msgspec.json.encode({"inputs": inputs})
 
 
 def _tensor(name: str, values: npt.NDArray[Any], **more: Any) -> dict[str, Any]:
