@@ -104,6 +104,13 @@ def test_missing_values_texts_and_extremes_are_tried_where_there_are_any():
     assert facts["thresholds"] == 0
     assert {"", "Ames", "Boone", "Nevada"} < set(made["category"]["town"])
     assert made["missing"]["age"].isna().all()
+
+
+def test_an_empty_text_is_no_other_than_a_missing_one():
+    frame = table().assign(town=["Ames", None, "Boone"] * 100)
+    made, _ = trial_rows(LogisticRegression(), frame)
+    assert "" not in set(made["category"]["town"])
+    assert made["missing"]["town"].isna().any()
     assert made["missing"][["size", "rooms", "town"]].notna().all(axis=None)
 
 

@@ -191,9 +191,12 @@ def _categories(frame: pd.DataFrame) -> list[dict[str, Any]]:
     texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
     known = {name: frame[name].dropna().unique() for name in texts}
     changes = [{name: text} for name in texts for text in known[name][_evenly(len(known[name]), MOST_CATEGORIES)]]
-    unknown = ("", " ", "\u00e9\u4e2d\U0001f6a2 unknown")
+    unknown = (" ", "\u00e9\u4e2d\U0001f6a2 unknown")
+    # Where texts may be missing an empty one is no other: what a caller leaves out arrives as one.
+    empty = [name for name in texts if not frame[name].isna().any()]
     return [
         *changes,
+        *({name: ""} for name in empty),
         *({name: text} for text in unknown for name in texts),
         *({name: str(name) * 50} for name in texts),
     ]
