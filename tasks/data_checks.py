@@ -12,6 +12,8 @@ from tasks.job import read_data
 
 Row = tuple[str, float, float, float, int, int]
 NAN = float("nan")
+# Texts of which more than this share are seen once are no categories.
+DISTINCT = 0.5
 
 
 def measure(subject: Subject) -> Evidence:
@@ -103,6 +105,10 @@ def _column(name: str, old: pl.Series, new: pl.Series, null_growth: float, n: in
     rows: list[Row] = [(f"null_growth:{name}", null_growth, NAN, NAN, n, 0)]
     if not len(old) or not len(new) or old.dtype != new.dtype:
         return rows
+    if old.dtype == pl.String and old.n_unique() > DISTINCT * len(old):
+        # Written by somebody, or a key: each value is new, and only its length can be held against those of before.
+        lengths = _kolmogorov(old.str.len_chars(), new.str.len_chars())
+        return [*rows, (f"drift:{name} (length)", *lengths, n, 0)]
     if old.dtype == pl.String:
         strange = _share(~new.is_in(old.unique().implode()))
         return [

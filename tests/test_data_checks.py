@@ -74,3 +74,11 @@ def test_drift_does_not_grow_with_the_sample():
         evidence = measure_data(table(n, 3), shifted, "y", "yes", True)
         found.append(evidence.metrics.set_index("metric").loc["drift:size", "value"])
     assert found[0] == pytest.approx(found[1], abs=0.03)
+
+
+def test_free_text_is_no_category_and_only_its_length_can_drift():
+    words = [f"mail number {n}" for n in range(100)]
+    old, new = pl.DataFrame({"subject": words, "y": [0.0] * 100}), pl.DataFrame({"subject": [w * 3 for w in words]})
+    found = measure_data(old, new.with_columns(y=pl.lit(0.0)), "y", None, False).metrics.set_index("metric")["value"]
+    assert "unknown_categories:subject" not in found
+    assert found["drift:subject (length)"] == 1
