@@ -341,6 +341,7 @@ def _bare_transformer(name: str) -> Any:
         "OrdinalEncoder": {"handle_unknown": "use_encoded_value", "unknown_value": -1},
         "QuantileTransformer": {"n_quantiles": 50},
         "HashingVectorizer": {"n_features": 32},
+        **_each("CountVectorizer TfidfVectorizer", {"token_pattern": "[^ ]+", "lowercase": False}),
         **_each("DictionaryLearning MiniBatchDictionaryLearning", {"n_components": 4, "max_iter": 10}),
         "Birch": {"n_clusters": 4},
         "MissingIndicator": {"features": "all"},

@@ -362,11 +362,13 @@ def is_text(variable: Any) -> bool:
 def _columns(ops: Ops, model: Any, variables: list[Any]) -> list[tuple[str, bool]]:
     """Each feature's column (n, 1) and whether it is text; numbers in the attempt's precision."""
     found: list[tuple[str, bool]] = []
+    # What takes the words of one column counts no features.
+    features = getattr(model, "n_features_in_", 1)
     for variable in variables:
         text = is_text(variable)
         name = variable.full_name if text else ops.number(variable.full_name)
-        width = 1 if len(variables) == model.n_features_in_ else variable.type.shape[1]
-        width = model.n_features_in_ if len(variables) == 1 else width
+        width = 1 if len(variables) == features else variable.type.shape[1]
+        width = features if len(variables) == 1 else width
         if not isinstance(width, int):
             raise NotImplementedError(f"{type(model).__name__} gets columns of unknown number; give it them by name.")
         found += [(name, text)] if width == 1 else [(ops.columns(name, [i]), text) for i in range(width)]

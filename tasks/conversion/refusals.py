@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.conversion.registry import own_converters
+from tasks.conversion.words import why_not
 
 SOLVES = "solves an optimisation anew for every record"
 MANIFOLD = "places a record among all training rows by its neighbours' graph"
-WORDS = "splits text into words, which takes an operator that the ONNX standard has not"
 SEVERAL = "predicts several targets, and a release has one"
 
 # Class: why not, and the nearest that works.
@@ -15,11 +15,10 @@ REFUSED = {
     "AdditiveChi2Sampler": ("has no converter", "Nystroem or RBFSampler"),
     "Birch": ("has no converter", "KMeans"),
     "ClassifierChain": (SEVERAL, "one model for each target"),
-    "CountVectorizer": (WORDS, "columns of numbers, made in the data source"),
     "DictVectorizer": ("takes dictionaries, and a graph takes columns", "OneHotEncoder"),
     "DictionaryLearning": (SOLVES, "PCA or FactorAnalysis"),
     "FeatureHasher": ("takes dictionaries, and a graph takes columns", "OneHotEncoder with max_categories"),
-    "HashingVectorizer": (WORDS, "columns of numbers, made in the data source"),
+    "HashingVectorizer": ("hashes words, which no operator of the ONNX standard does", "TfidfVectorizer"),
     "Isomap": (MANIFOLD, "KernelPCA or Nystroem"),
     "LatentDirichletAllocation": (SOLVES, "TruncatedSVD"),
     "LocallyLinearEmbedding": (MANIFOLD, "KernelPCA or Nystroem"),
@@ -30,8 +29,9 @@ REFUSED = {
     "PolynomialCountSketch": ("convolves by Fourier transforms", "PolynomialFeatures or Nystroem"),
     "RandomTreesEmbedding": ("gives sparse leaves", "RandomForest or ExtraTrees as the model itself"),
     "SparseCoder": (SOLVES, "PCA or FactorAnalysis"),
-    "TfidfVectorizer": (WORDS, "columns of numbers, made in the data source"),
 }
+# Refused by how they are set.
+SPLITTERS = ("CountVectorizer", "TfidfVectorizer")
 # Parsed by their parts.
 CONTAINERS = ("Pipeline", "ColumnTransformer", "FeatureUnion")
 LIBRARIES = ("sklearn", "lightgbm", "xgboost", "skl2onnx")
@@ -75,8 +75,9 @@ def _refusal(estimator: Any) -> str:
             f"{kind.__name__} is a class of {library}, and nothing says what it does as ONNX. Instead: transformers "
             "and models of scikit-learn, LightGBM or XGBoost; what remains, computed in the data source."
         )
-    if kind.__name__ in REFUSED:
-        why, instead = REFUSED[kind.__name__]
+    told = why_not(estimator) if kind.__name__ in SPLITTERS else REFUSED.get(kind.__name__)
+    if told:
+        why, instead = told
         return f"{kind.__name__} cannot be converted to ONNX: it {why}. Instead: {instead}."
     if kind.__name__ in CONTAINERS or _converts(kind):
         return ""

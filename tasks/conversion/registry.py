@@ -15,6 +15,7 @@ from tasks.conversion import (
     sparse_gaps,
     transformers,
     trees,
+    words,
     xgboost_trees,
 )
 from tasks.conversion.converter import Converter
@@ -22,7 +23,7 @@ from tasks.conversion.converter import Converter
 
 def own_converters() -> list[Converter]:
     """All of them, family by family."""
-    prepare = (imputers, encoders, transformers)
+    prepare = (imputers, encoders, transformers, words)
     models = (linear, kernels, gaussian, neighbours, simple)
     tree_families = (trees, hist_boosting, isolation, lightgbm_trees, xgboost_trees, sparse_gaps)
     return [one for family in (*prepare, *models, *tree_families, meta) for one in family.converters()]
