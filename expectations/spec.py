@@ -34,6 +34,8 @@ class Model(Part):
         default=None, description="Binary only: the label that counts as positive"
     )
     description: str = ""
+    intended_use: str = Field(default="", description="What its answers are for, in a sentence for those who use them")
+    out_of_scope: str = Field(default="", description="What they are not to be used for")
     compress: Literal["off", "propose", "auto"] = Field(
         default="propose",
         description="Look for the simplest model that is good enough: not at all, to tell of it, or to release it",

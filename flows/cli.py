@@ -49,6 +49,7 @@ for command in (
     store_commands.history,
     store_commands.verify,
     keeping_commands.gc,
+    keeping_commands.dossier,
     keeping_commands.export_release,
     keeping_commands.import_release,
     release_commands.schema,

@@ -1,4 +1,4 @@
-"""What is kept for how long, and where else: gc, export, import."""
+"""What is kept for how long, and where else: gc, dossier, export, import."""
 
 import shlex
 from pathlib import Path
@@ -30,6 +30,39 @@ def gc(store_url: str, remove: bool, json_: bool) -> None:
     lines = "".join(f"  {digest}\n" for digest in found)
     done = f" {len(gone)} removed." if remove else " Nothing was removed; --remove does that." if found else ""
     answer(json_, {"garbage": found, "removed": gone}, f"{lines}{len(found)} blob(s) that nothing names.{done}")
+
+
+# How a verdict's blobs call each form of the dossier.
+FORMS = {"page": "page", "json": "document", "junit": "junit"}
+
+
+@click.command(cls=Command)
+@click.argument("release")
+@store_option
+@click.option("--form", type=click.Choice(sorted(FORMS)), default="page", help="Default: the page.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write it here. Default: standard output.")
+@as_json
+def dossier(release: str, store_url: str, form: str, out: Path | None, json_: bool) -> None:
+    """One release's dossier: the page, its JSON (`seatrial schema --of dossier`), or its gates as JUnit XML.
+
+    Example: seatrial dossier ames-price-640ec0f351 --store ./store --form junit --out gates.xml
+    """
+    from infra.store import open_store
+    from tasks.job import open_ledger
+
+    ledger = open_ledger(store_url)
+    found = ledger.state().releases.get(release)
+    if found is None or not found.dossier_digest:
+        raise CannotAsk(f"{release}: the store has no dossier of it. `seatrial status MODEL` names the releases.")
+    digest = ledger.verdict(found)["blobs"].get(FORMS[form])
+    if digest is None:
+        raise CannotAsk(f"{release}: its dossier has no form {form}; an older version wrote it. Release again.")
+    content = open_store(store_url).get_blob(digest)
+    if out is None:
+        click.echo(content.decode())
+        return
+    out.write_bytes(content)
+    answer(json_, {"release": release, "form": form, "file": str(out)}, f"Wrote {out}, {len(content):,} bytes.")
 
 
 @click.command(name="export", cls=Command)

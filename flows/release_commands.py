@@ -73,7 +73,7 @@ def check(spec: Path, as_of: datetime | None, json_: bool) -> None:
         from tasks.convertible import check_convertible
         from tasks.job import choose_as_of
     gates = file.spec.expectations
-    unknown = unknown_types([*gates.data, *gates.quality, *gates.latency, *gates.comparison, *gates.compression])
+    unknown = unknown_types([one for name in type(gates).model_fields for one in getattr(gates, name)])
     if unknown:
         raise CannotAsk.all_of(
             f"{spec}: {name} is no expectation that Great Expectations knows.{near}" for name, near in unknown
@@ -173,12 +173,15 @@ def _release_words(result: dict[str, Any], approvals: int, store_url: str, name:
 
 
 @click.command(cls=Command)
+@click.option("--of", "what", type=click.Choice(["spec", "dossier"]), default="spec", help="Of which file.")
 @as_json
-def schema(json_: bool) -> None:
-    """The JSON Schema of a release spec, for editors.
+def schema(what: str, json_: bool) -> None:
+    """The JSON Schema of a release spec, for editors, or of a dossier, for programs.
 
     Example: seatrial schema > release.schema.json
     """
+    from expectations.dossier import Dossier
     from expectations.spec import ReleaseSpec
 
-    click.echo(json.dumps(ReleaseSpec.model_json_schema(), indent=2))
+    described = Dossier if what == "dossier" else ReleaseSpec
+    click.echo(json.dumps(described.model_json_schema(), indent=2))

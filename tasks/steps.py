@@ -30,8 +30,10 @@ from tasks import access as access_step
 from tasks import convert, convertible, dossier, package, record, sign, snapshot, train
 from tasks.check import Check, Subject
 from tasks.conversion.trials import try_out
+from tasks.dossier_page import render
 from tasks.guards import step
 from tasks.job import Job, Manifest
+from tasks.junit import junit_xml
 from tasks.lookups import lookup_blob
 
 VERSION = 10  # Raised when a step's answer changes; finished steps of older versions are not taken.
@@ -178,9 +180,15 @@ def write_dossier(
         evidence = {step: get_evidence(store, reference) for step, reference in references.items()}
         about = dossier.about(job, subject.champion(), versions(), outcome)
         spec = job.spec.model_dump(mode="json")
-        page, document = dossier.build_dossier(about, spec, dict(subject.manifest), evidence, findings, outcome)
+        document = dossier.build_document(about, spec, dict(subject.manifest), evidence, findings, outcome)
+        page, junit = render(document, spec, evidence, findings, outcome), junit_xml(job.release, findings)
         store.put_if_absent(f"dossiers/{job.release}.html", page.encode())
-        kept = {"page": store.put_blob(page.encode()), "document": put_json(store, document), **blobs}
+        kept = {
+            "page": store.put_blob(page.encode()),
+            "document": put_json(store, document),
+            "junit": store.put_blob(junit),
+        }
+        kept |= blobs
         # What was measured stays for as long as the record that names it, whatever becomes of the steps' answers.
         for measured, reference in references.items():
             kept |= {f"{measured} {name}": digest for name, digest in reference["blobs"].items()}

@@ -11,7 +11,8 @@ import pytest
 from expectations.records import Evidence, metric_rows
 from expectations.tiers import TIERS
 from expectations.verdicts import Finding, Outcome
-from tasks.dossier import STEPS, build_dossier, to_json, worst_records
+from tasks.dossier import STEPS, build_document, to_json, worst_records
+from tasks.dossier_page import render
 from tasks.dossier_plots import build_plots
 
 NAN, EVIL = float("nan"), "<script>alert('$x')</script>"
@@ -30,6 +31,11 @@ SPEC = {"model": {"name": "m", "task": "regression", "positive": None}, "compari
 
 def evidence(step: str, rows: list[tuple[str, float, float, float, int, int]], **columns: Any) -> Evidence:
     return Evidence(step, metric_rows(rows), pd.DataFrame(columns), {"note": NAN})
+
+
+def build_dossier(release, spec, manifest, given, findings, outcome):
+    document = build_document(release, spec, manifest, given, findings, outcome)
+    return render(document, spec, given, findings, outcome), document
 
 
 FULL = {
