@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo demo-rollout demo-ui test lint types floors unit lock clean faults bench-canary bench-conversion bench-gateway bench-ledger \
+.PHONY: demo demo-rollout demo-ui test lint types floors unit lock clean faults bench-battery bench-canary bench-conversion bench-faults bench-gateway bench-ledger \
 	bench-prediction-log bench-release bench-scoring bench-snapshot bench-under-load
 
 demo: .venv/ready
@@ -64,7 +64,15 @@ bench-canary: .venv/ready
 bench-under-load: .venv/ready
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.bench_under_load
 
-# The first time installs the peers into build/gateway: 3 GB.
+# The first time installs two peers into build/battery_peers: 3 GB.
+bench-battery: .venv/ready
+	$(BIN)/python -m benchmarks.bench_battery
+
+# Every planted fault, twenty clean models, and three peers on all of them.
+bench-faults: .venv/ready
+	PYTHONPATH=.:tests $(BIN)/python -m benchmarks.bench_faults
+
+# The first time installs the peers into build/gateway_peers: 3 GB.
 bench-gateway: .venv/ready
 	$(BIN)/python -m benchmarks.bench_gateway
 

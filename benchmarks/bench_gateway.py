@@ -18,8 +18,9 @@ import numpy as np
 
 from benchmarks.gateway_case import BARE, MODEL, Case, make_case, prediction_json, released, v2_binary
 from benchmarks.gateway_load import Load, http_request, load, memory_mb
-from benchmarks.gateway_servers import PEER_NAMES, Running, Server, hello, ours, peers, running, version_of
+from benchmarks.gateway_servers import PEER_NAMES, PEERS, Running, Server, hello, ours, peers, running
 from benchmarks.gateway_table import claims_of, write_table
+from benchmarks.peers import version_of
 from benchmarks.results import write_results
 
 SHOWN = ("uvicorn", "onnxruntime", "msgspec", "scikit-learn", "numpy", "pandas")
@@ -56,7 +57,7 @@ def main() -> None:
     told = claims_of(found, memory)
     for claim in told:
         print(f"{claim['name']:<40}{claim['value']:>12.3f}  {claim['goal']:<8}{claim['unit']}")
-    print(write_results("gateway", SHOWN, told, {peer: version_of(peer) for peer in PEER_NAMES}))
+    print(write_results("gateway", SHOWN, told, {peer: version_of(PEERS, peer) for peer in PEER_NAMES}))
     write_table()
 
 

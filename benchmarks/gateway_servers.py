@@ -1,13 +1,12 @@
 """The servers of the gateway benchmark: how each is installed, started, asked and stopped.
 
-Each peer has an environment of its own under build/gateway, made from its lock of pinned versions, and runs as its
+Each peer has an environment of its own, made from its lock of pinned versions, and runs as its
 documentation says for production with one worker and one thread. Access logs and telemetry are off; metrics stay as
 they are. Every peer serves the estimator, as its own docs show it, and the bare graph through onnxruntime.
 """
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -24,9 +23,10 @@ import pandas as pd
 
 from benchmarks import gateway_case as case
 from benchmarks.gateway_load import ask_once, http_request
+from benchmarks.peers import python_of
 
 HERE = Path(__file__).parent
-PEERS, BUILD = HERE / "gateway_peers", HERE.parent / "build" / "gateway"
+PEERS = HERE / "gateway_peers"
 PEER_NAMES = ("mlserver", "kserve", "bentoml", "mlflow")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 QUIET = {
@@ -70,29 +70,9 @@ class Running:
         return self.server.read(ask_once(self.port, self.server.request(rows)))
 
 
-def python_of(peer: str) -> str:
-    """The interpreter of a peer's environment, which is made first where it is not there or the lock is another."""
-    folder, lock = BUILD / peer, PEERS / f"{peer}.txt"
-    stamp, python = folder / "lock.txt", str(folder / "bin" / "python")
-    if not stamp.exists() or stamp.read_text() != lock.read_text():
-        print(f"Installing {peer} into {folder}.", flush=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        install = ("-m", "pip", "install", "-qq", "--no-deps", "--require-hashes", "--requirement", lock)
-        subprocess.run([python, *install], check=True)
-        shutil.copy(lock, stamp)
-    return python
-
-
-def version_of(peer: str) -> str:
-    """The version that its lock names."""
-    lines = (PEERS / f"{peer}.txt").read_text().splitlines()
-    return next(line.split("==")[1].split()[0] for line in lines if line.startswith(f"{peer}=="))
-
-
 def peers(folder: Path) -> list[Server]:
     """Every peer, with the estimator and with the graph; their models are laid ready under the case's folder."""
-    pythons = {name: python_of(name) for name in PEER_NAMES}
+    pythons = {name: python_of(PEERS, name) for name in PEER_NAMES}
     _save_for_mlflow(pythons["mlflow"], folder)
     return [
         server

@@ -49,7 +49,11 @@ def build_card(
 def _trained_on(data: Mapping[str, Any], manifest: Mapping[str, Any] | None) -> str:
     sources = data.get("sources") or {}
     told = "; ".join(f"{name}: {(one or {}).get('origin') or 'origin not stated'}" for name, one in sources.items())
-    rows = f"{manifest['rows']:,} rows, split into training, calibration and test. " if manifest and "rows" in manifest else ""
+    rows = (
+        f"{manifest['rows']:,} rows, split into training, calibration and test. "
+        if manifest and "rows" in manifest
+        else ""
+    )
     return f"{rows}{told}"
 
 
