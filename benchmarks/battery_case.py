@@ -25,7 +25,8 @@ def forest(features, target):
     numbers, texts = make_column_selector(dtype_include="number"), make_column_selector(dtype_exclude="number")
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     columns = make_column_transformer((StandardScaler(), numbers), (encoder, texts))
-    return make_pipeline(columns, RandomForestClassifier({TREES}, min_samples_leaf=3, random_state=0)).fit(features, target)
+    model = RandomForestClassifier({TREES}, min_samples_leaf=3, random_state=0)
+    return make_pipeline(columns, model).fit(features, target)
 """
 
 
