@@ -1,6 +1,14 @@
 """What every part of a release spec is."""
 
-from pydantic import BaseModel, ConfigDict
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+# A function beside the spec: `module:function`.
+Function = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+# A password in clear inside a URL.
+LITERAL_PASSWORD = re.compile(r"://[^/@:]+:(?!\$\{)[^@]+@")
 
 
 class Part(BaseModel):

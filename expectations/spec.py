@@ -1,7 +1,6 @@
 """The release spec: what a team writes for one model."""
 
 import difflib
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -11,16 +10,14 @@ from pydantic import Field, FiniteFloat, StringConstraints, model_validator
 from expectations.checks_spec import Checks
 from expectations.expectation import Expectation
 from expectations.live import LiveLookup
-from expectations.parts import Part
+from expectations.parts import LITERAL_PASSWORD, Function, Part
 from expectations.rollout_spec import Rollout
 from expectations.serving_spec import Serving
 from expectations.tiers import TIERS, Tier
 
 Task = Literal["regression", "binary", "multiclass"]
 Role = Literal["protected", "actor_controlled", "lookup", "sensitive"]
-Function = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-LITERAL_PASSWORD = re.compile(r"://[^/@:]+:(?!\$\{)[^@]+@")
 
 
 class Model(Part):

@@ -123,9 +123,11 @@ def _dotted(at: Location) -> str:
 def _identity(spec: ReleaseSpec, path: Path) -> str:
     """Digest of the spec and of the code and candidate that it names; where the data is does not count, as-of does."""
     named = [spec.candidate.train, spec.cost.function, *(source.function for source in spec.data.sources.values())]
+    sets = spec.checks.scenarios.sets
+    named += [one.function for one in sets]
     modules = sorted({function.split(":")[0] for function in named if function})
     code = {str(file.relative_to(path.parent)): digest_of(file.read_bytes()) for file in _code(path.parent, modules)}
-    files = [spec.candidate.skops, spec.candidate.pickle]
+    files = [spec.candidate.skops, spec.candidate.pickle, *(one.path for one in sets)]
     given = {
         name: digest_of((path.parent / name).read_bytes()) for name in files if name and (path.parent / name).is_file()
     }

@@ -16,6 +16,7 @@ from tasks.check import TRAIN, Subject
 from tasks.conversion.refusals import nearest
 from tasks.convert import CannotConvert, convert, furthest, is_near, must_convert
 from tasks.job import Job
+from tasks.qualification.declared import declared_rows
 from tasks.snapshot import sample_rows
 
 SAMPLE = 500
@@ -28,6 +29,7 @@ def check_convertible(file: SpecFile, as_of: datetime) -> Evidence:
     """
     job, origin = Job(file, "", as_of), file.spec.candidate
     rows = sample_rows(file.spec.data, file.root, as_of, workshop.table_reader(), SAMPLE)
+    _read_scenarios(job, rows)
     with tempfile.TemporaryDirectory() as name:
         out = Path(name, "candidate.skops")
         if origin.train:
@@ -53,9 +55,11 @@ def refused_early(subject: Subject) -> dict[str, str]:
     """Asked before training on all rows: `{"refused": why}` where the candidate, trained on some, converts to nothing.
 
     Else `{"told": what was found}`: the candidate's own conversion decides, also of one that cannot be trained on so
-    few rows. Raises CannotAsk where it holds types that nobody allowed.
+    few rows. Raises CannotAsk where it holds types that nobody allowed, or a
+    declared scenario cannot be read.
     """
     job, rows = subject.job, subject.part(TRAIN)
+    _read_scenarios(job, rows)
     if not job.spec.candidate.train or len(rows) <= SAMPLE:
         return {"told": "no long training; the conversion tells"}
     some = rows.sample(SAMPLE, random_state=job.spec.seed).sort_index()
@@ -73,6 +77,12 @@ def refused_early(subject: Subject) -> dict[str, str]:
     except CannotConvert as error:
         return {"refused": str(error)}
     return {"told": f"converts, trained on {SAMPLE} rows"}
+
+
+def _read_scenarios(job: Job, rows: pd.DataFrame) -> None:
+    """Sets that nobody can read are told before the training, not after it."""
+    sent = [name for name in job.features(rows).columns if name not in job.spec.data.looked_up]
+    declared_rows(job.spec.checks.scenarios, job.file.root, workshop.table_reader(), sent)
 
 
 def _train(job: Job, rows: pd.DataFrame, out: Path) -> None:
