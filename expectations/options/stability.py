@@ -30,6 +30,9 @@ class Stability(Part):
     monotone_slack: float = Field(
         default=0.01, ge=0, description="So much against the claim is no violation; in the unit of `jump`"
     )
+    violations: float = Field(
+        default=0.01, gt=0, lt=0.5, description="Share of records in which a monotone claim may be broken"
+    )
     windows: int = Field(default=3, ge=2, le=20, description="Refits over event_time in the back-test")
     decay: float = Field(
         default=0.05, gt=0, description="By how much the loss may grow a month, as a share of the mean loss"
