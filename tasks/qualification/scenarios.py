@@ -81,7 +81,7 @@ def measure_scenarios(
     team = _declared(case, asked, sets, interval)
     metrics = [
         *_laws(case, tally, found, batches.crashes),
-        *[(name, float(np.mean(hits)), NONE, NONE, len(hits), 1) for name, hits in sorted(tally.let_through.items())],
+        *[(name, _mean(hits), NONE, NONE, len(hits), 1) for name, hits in sorted(tally.let_through.items())],
         *_swapped(case, asked, tally),
         *batches.metrics,
         *[(f"scenario:{row['scenario']}", row["share_held"], NONE, NONE, row["n"], 1) for row in team],
@@ -132,6 +132,10 @@ def _row(kind: str, name: str, after: Answered, expected: str, held: bool) -> di
     }
 
 
+def _mean(hits: "Flags | list[int]") -> float:
+    return float(np.mean(hits)) if len(hits) else NONE
+
+
 def _laws(case: Case, tally: Tally, found: Search, crashes: int) -> list[Row]:
     """How many records broke each law, of all that were asked."""
     rate = RARE[case.tier.level >= RARE_FROM_TIER]
@@ -161,7 +165,7 @@ def _swapped(case: Case, asked: Scenarios, tally: Tally) -> list[Row]:
     rows: list[Row] = []
     for column, hits in tally.swapped.items():
         low, high = clopper_pearson(int(hits.sum()), len(hits))
-        rows.append((f"swapped:{column}", float(hits.mean()) if len(hits) else NONE, low, high, len(hits), required))
+        rows.append((f"swapped:{column}", _mean(hits), low, high, len(hits), required))
         rows.append((f"sure_swapped:{column}", sure_share(hits, alpha), NONE, NONE, len(hits), required))
     return rows
 

@@ -28,12 +28,21 @@ FAULTS: tuple[Planted, ...] = (
         train="forest",
         related=("robustness", "stability", "poisoning", "calibration", "slices"),
     ),
-    Planted("a declared label does not come", "scenarios", "scenario:poor", spec=declared(label="yes")),
-    Planted("a declared chance does not come", "scenarios", "scenario:poor", spec=declared(between=[0.4, 1])),
+    Planted(
+        "a declared label does not come", "scenarios", "scenario:poor", spec=declared(label="yes"), train="logistic"
+    ),
+    Planted(
+        "a declared chance does not come",
+        "scenarios",
+        "scenario:poor",
+        spec=declared(between=[0.4, 1]),
+        train="logistic",
+    ),
     Planted(
         "a refusal that does not come",
         "scenarios",
         "scenario:usual",
+        train="logistic",
         spec={
             "checks": {
                 "scenarios": {"sets": [{"name": "usual", "rows": [{"age": 40}], "fill": True, "expect": "refuse"}]}
