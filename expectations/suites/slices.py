@@ -1,9 +1,19 @@
 """What must hold of the check `slices`."""
 
-from expectations.expectation import Expectation
+from expectations.expectation import Expectation, Severity, metric
 from expectations.spec import ReleaseSpec
+
+# In standard deviations of the loss: half of what Cohen (1988) calls a small effect. What is surely worse by less than
+# this is found in any large table, since no model fits everywhere alike, and nobody would act on it.
+TOLERATED = 0.1
+# From this tier on a slice that is surely worse stops a release.
+STOPS = 3
 
 
 def slices_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
-    """TODO."""
-    return [*spec.expectations.slices]
+    """No found slice and no declared one is surely worse than records with like answers, and there are enough records
+    to tell."""
+    severity: Severity = "critical" if spec.tier.level >= STOPS else "warning"
+    named = [name for name in metrics if name.startswith(("slice_excess_at_least:", "found_slice_excess_at_least:"))]
+    worst = [name for name in metrics if name == "worst_slice_excess_at_least"]
+    return [*(metric(name, high=TOLERATED, severity=severity) for name in [*worst, *named]), *spec.expectations.slices]

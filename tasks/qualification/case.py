@@ -13,6 +13,7 @@ import pandas as pd
 from expectations.tiers import TIERS, Tier
 from infra.runtime import Predictions, Scorer, estimator_predictions, joined_predictions, label_text
 from tasks.check import TEST, TRAIN, Subject
+from tasks.job import Job
 from tasks.qualification.columns import Column, columns_of
 
 Floats = npt.NDArray[np.float64]
@@ -29,8 +30,9 @@ class Case:
     """One package and its rows.
 
     `train` (m, k) and `test` (n, k) are features as a caller sends them, frozen look-ups beside them; `known` (m,) and
-    `target` (n,) their truth as the table holds it. `candidate` gives the trained estimator, for checks that train it
-    again. `sampled` says what was left out, in words; empty where all rows are here.
+    `target` (n,) their truth as the table holds it. `train_beside` and `test_beside` are the same rows' columns that
+    the model is not given. `candidate` gives the trained estimator, for checks that train it again. `sampled` says what
+    was left out, in words; empty where all rows are here.
     """
 
     scorer: Scorer
@@ -44,6 +46,8 @@ class Case:
     tier: Tier = TIERS[2]
     seed: int = 0
     sampled: str = ""
+    train_beside: pd.DataFrame = field(default_factory=pd.DataFrame)
+    test_beside: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def classifies(self) -> bool:
@@ -131,7 +135,10 @@ class Case:
             return self
         rows = np.sort(np.random.default_rng(self.seed).choice(len(self.test), test, replace=False))
         told = f"{test:,} of {len(self.test):,} test rows, drawn by chance"
-        return replace(self, test=_rows(self.test, rows), target=_rows(self.target, rows), sampled=told)
+        beside = _rows(self.test_beside, rows) if len(self.test_beside.columns) else self.test_beside
+        return replace(
+            self, test=_rows(self.test, rows), target=_rows(self.target, rows), test_beside=beside, sampled=told
+        )
 
 
 def chance_of(said: Predictions, labels: npt.NDArray[Any]) -> Floats:
@@ -165,7 +172,14 @@ def case_of(subject: Subject) -> Case:
         tier=job.tier,
         seed=job.spec.seed,
         sampled="; ".join(told),
+        train_beside=_beside(train, job),
+        test_beside=_beside(test, job),
     )
+
+
+def _beside(rows: pd.DataFrame, job: Job) -> pd.DataFrame:
+    """What the table holds besides features and target."""
+    return rows.drop(columns=[*job.features(rows).columns, job.spec.data.target])
 
 
 def _sample(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -27,3 +28,12 @@ def forest(features, target):
     return make_pipeline(columns(), RandomForestClassifier(100, min_samples_leaf=5, random_state=0)).fit(
         features, target
     )
+
+
+def imputed(features, target):
+    numbers, texts = make_column_selector(dtype_include="number"), make_column_selector(dtype_exclude="number")
+    prepared = make_column_transformer(
+        (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), texts),
+    )
+    return make_pipeline(prepared, LogisticRegression(max_iter=500)).fit(features, target)

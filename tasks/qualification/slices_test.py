@@ -1,0 +1,95 @@
+"""Is a slice worse than the rest, beyond chance? Tested on records that had no part in finding it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from tasks.multiplicity import benjamini_hochberg
+from tasks.qualification.case import Flags, Floats
+from tasks.qualification.levels import Codes
+
+NAN = float("nan")
+MOST_STRATA, IN_STRATUM = 10, 50
+
+
+@dataclass(frozen=True)
+class Excess:
+    """One slice beside the rest: mean losses inside and outside, what records outside with like answers lose, and how
+    much more it is inside; `error` and `freedom` are its standard error and degrees of freedom."""
+
+    n: int
+    inside: float
+    outside: float
+    expected: float
+    difference: float
+    error: float
+    freedom: int
+    spread: float
+
+    @property
+    def p(self) -> float:
+        """One-sided: how probable is so much more where there is none?"""
+        return float(stats.t.sf(self.difference / self.error, self.freedom)) if self.error > 0 else 1.0
+
+    def bound(self, level: float) -> float:
+        """The difference is at least this, but for a chance of `level`."""
+        if not self.error > 0:
+            return NAN
+        return float(self.difference - stats.t.isf(level, self.freedom) * self.error)
+
+
+def strata_of(scores: Floats) -> Codes:
+    """(n,) records with like answers: up to ten bands of the score with at least fifty records each, by quantiles."""
+    held = np.nan_to_num(scores)
+    count = int(np.clip(len(held) // IN_STRATUM, 1, MOST_STRATA))
+    edges = np.unique(np.quantile(held, np.arange(1, count) / count)) if count > 1 else np.zeros(0)
+    return np.searchsorted(edges, held, side="right").astype(np.int64)
+
+
+def expected_loss(loss: Floats, strata: Codes, outside: Flags) -> tuple[Floats, Floats]:
+    """(per stratum: mean loss, variance of that mean) of the records outside; of all outside where a stratum has none
+    to compare with."""
+    n, all_mean, all_variance = outside.sum(), loss[outside].mean(), loss[outside].var()
+    count = np.bincount(strata[outside], minlength=int(strata.max()) + 1)
+    mean, square = (_mean(strata, values, outside, count) for values in (loss, loss**2))
+    few = count < 2
+    variance = np.maximum(square - mean**2, 0) / np.maximum(count - 1, 1)
+    return np.where(few, all_mean, mean), np.where(few, all_variance / n, variance)
+
+
+def _mean(strata: Codes, values: Floats, chosen: Flags, count: Codes) -> Floats:
+    total = np.bincount(strata[chosen], weights=values[chosen], minlength=len(count))
+    return np.asarray(total / np.maximum(count, 1))
+
+
+def excess_of(loss: Floats, strata: Codes, inside: Flags) -> Excess:
+    """The slice against the rest with like answers: direct standardisation, and Welch's error (1947).
+
+    Of wrong labels (0 and 1) a slice without any spread has that of the rest, since twenty wrong of twenty are not all.
+    """
+    n = int(inside.sum())
+    if n < 2 or n > len(loss) - 2:
+        return Excess(n, NAN, NAN, NAN, NAN, NAN, 1, NAN)
+    mean, variance = expected_loss(loss, strata, ~inside)
+    share = np.bincount(strata[inside], minlength=len(mean)) / n
+    beyond = loss[inside] - mean[strata[inside]]
+    within = beyond.var(ddof=1)
+    if np.isin(loss, (0.0, 1.0)).all():
+        within = max(within, float(loss[~inside].var(ddof=1)))
+    error = np.sqrt(within / n + (share**2 * variance).sum())
+    expected = float(share @ mean)
+    held, rest = float(loss[inside].mean()), float(loss[~inside].mean())
+    return Excess(n, held, rest, expected, float(beyond.mean()), float(error), n - 1, float(loss.std()))
+
+
+def adjusted(found: list[Excess]) -> Floats:
+    """(k,) p-values after Benjamini and Hochberg; 1 where nothing could be measured."""
+    p = np.array([1.0 if np.isnan(one.difference) else one.p for one in found])
+    return benjamini_hochberg(p) if len(p) else p
+
+
+def sure_bounds(found: list[Excess], alpha: float) -> npt.NDArray[np.float64]:
+    """(k,) differences are at least this, all of them together, but for a chance of `alpha` (Bonferroni)."""
+    return np.array([one.bound(alpha / len(found)) for one in found], dtype=np.float64)
