@@ -40,6 +40,19 @@ class Cut:
         found = np.searchsorted(np.asarray(self.edges), numbers, side="right")
         return np.where(np.isnan(numbers), len(self.words) - 1, found).astype(np.int64)
 
+    @property
+    def bands(self) -> int:
+        """How many levels, from the first on, are neighbours on a line; 0 of categories."""
+        return len(self.words) - 1 if self.edges is not None else 0
+
+    def word(self, first: int, last: int) -> str:
+        """Several neighbouring levels, in words."""
+        if first == last or self.edges is None:
+            return self.words[first]
+        if self.words[0] == NOT_SHOWN.format(1):
+            return f"{self.words[first]} to {self.words[last]}"
+        return f"under {_number(self.edges[last])}" if first == 0 else f"{_number(self.edges[first - 1])} or more"
+
     def not_shown(self) -> "Cut":
         """The same with its values kept back: "value 2 (not shown)"."""
         return Cut(

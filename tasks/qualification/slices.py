@@ -19,7 +19,7 @@ from tasks.multiplicity import records_for_mean
 from tasks.qualification.case import Case, Flags, Floats, case_of
 from tasks.qualification.interval_plot import intervals
 from tasks.qualification.levels import Codes, Cut, column_of, cut_of, rows_where
-from tasks.qualification.slices_search import Conditions, Found, search
+from tasks.qualification.slices_search import Conditions, Found, Sought, holds, search
 from tasks.qualification.slices_test import NAN, Excess, adjusted, excess_of, strata_of, sure_bounds
 
 Row = tuple[str, float, float, float, int, int]
@@ -100,8 +100,8 @@ def _found(case: Case, asked: Slices, cuts: list[Cut], loss: Floats, strata: Cod
     expected = np.bincount(like, weights=held) / np.maximum(np.bincount(like), 1)
     support = max(10, math.ceil(asked.support * len(held)))
     excess = held - expected[like]
-    codes = _codes(case, cuts, rows)
-    return search(codes, excess, float(held.mean()), support, asked.conditions, asked.size_weight, asked.tested)
+    sought = Sought(support, asked.conditions, asked.size_weight, asked.tested)
+    return search(_codes(case, cuts, rows), [cut.bands for cut in cuts], excess, float(held.mean()), sought)
 
 
 def _on_other_half(case: Case, cuts: list[Cut], found: Found, loss: Floats, strata: Codes, rows: Flags) -> list[Tested]:
@@ -112,11 +112,11 @@ def _on_other_half(case: Case, cuts: list[Cut], found: Found, loss: Floats, stra
 
 
 def _inside(codes: Codes, conditions: Conditions) -> Flags:
-    return np.asarray(np.all([codes[:, column] == level for column, level in conditions], axis=0))
+    return np.asarray(np.all([holds(codes, one) for one in conditions], axis=0))
 
 
 def _words(cuts: list[Cut], conditions: Conditions) -> str:
-    return " and ".join(f"{cuts[column].column}: {cuts[column].words[level]}" for column, level in conditions)
+    return " and ".join(f"{cuts[column].column}: {cuts[column].word(*ends)}" for column, *ends in conditions)
 
 
 def _declared(case: Case, declared: tuple[Declared, ...], loss: Floats, strata: Codes, sound: Flags) -> list[Tested]:

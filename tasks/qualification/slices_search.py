@@ -15,28 +15,31 @@ import numpy.typing as npt
 from tasks.qualification.levels import Codes
 
 Floats = npt.NDArray[np.floating[Any]]
-Conditions = tuple[tuple[int, int], ...]
+# A condition: the column, and the first and the last of its levels that hold.
+Condition = tuple[int, int, int]
+Conditions = tuple[Condition, ...]
 # Below the best so many, a slice and what lies within it are not looked at any more.
 BEST = 60
 # Parents of three conditions, best first, that are tried at most; and how many at once.
 MOST_PARENTS, CHUNK = 3000, 250
 # Two slices that share more than this part of their records (Jaccard) are told as one, the better.
 SAME = 0.5
+# Each further condition must be worth it: with many to choose from, some fit chance.
+SIMPLER = 0.8
 
 
 @dataclass(frozen=True)
 class Weighing:
-    """A slice of `m` of `n` records whose losses exceed the expected ones by `total` scores
-    (1 - w) total / (m base) - w (n / m - 1)."""
+    """A slice of `m` of `n` records whose losses exceed the expected ones by `total` (in mean losses) scores
+    (1 - w) total / m - w (n / m - 1)."""
 
     n: int
-    base: float
     support: int
     size_weight: float
 
     def score(self, total: Floats, size: Floats) -> Floats:
         size = np.maximum(size, 1)
-        gain = (1 - self.size_weight) * total / (size * self.base)
+        gain = (1 - self.size_weight) * total / size
         return np.asarray(gain - self.size_weight * (self.n / size - 1), dtype=np.float32)
 
     def most(self, positive: Floats, size: Floats, top: Floats) -> Floats:
@@ -80,7 +83,7 @@ class Board:
 
 @dataclass(frozen=True)
 class Found:
-    """The slices that were found, best first, each as (column, level) pairs; how many were tried, how many parents were
+    """The slices that were found, best first, each as its conditions; how many were tried, how many parents were
     left out since there were too many."""
 
     slices: tuple[Conditions, ...]
@@ -88,38 +91,55 @@ class Found:
     left_out: int
 
 
-def search(
-    codes: Codes, excess: npt.NDArray[np.float64], base: float, support: int, deep: int, size_weight: float, most: int
-) -> Found:
-    """The best `most` slices that are not nearly the same.
+@dataclass(frozen=True)
+class Sought:
+    """What is looked for: at most `most` slices of at most `deep` conditions, with `support` records inside and outside
+    at least; `size_weight` is what size counts beside loss."""
 
-    `codes` (n, k) each column's level; `excess` (n,) losses minus the expected ones; `base` the mean loss, which it is
-    measured in; `support` the least number of records in a slice and outside it; `deep` conditions at most.
+    support: int
+    deep: int
+    size_weight: float
+    most: int
+
+
+def search(codes: Codes, bands: Sequence[int], excess: npt.NDArray[np.float64], base: float, sought: Sought) -> Found:
+    """The best slices that are not nearly the same.
+
+    `codes` (n, k) each column's level; `bands` (k) how many of them, from the first on, are neighbours on a line, so
+    that "from here on" and "up to here" are conditions too; `excess` (n,) losses minus the expected ones; `base` the
+    mean loss, which it is measured in.
     """
-    n = len(codes)
-    predicates = _predicates(codes, support)
-    if deep < 1 or base <= 0 or not predicates:
+    predicates = _predicates(codes, bands, sought.support)
+    if sought.deep < 1 or base <= 0 or not predicates:
         return Found((), 0, 0)
-    held = np.stack([codes[:, column] == level for column, level in predicates], axis=1).astype(np.float32)
+    held = np.stack([holds(codes, one) for one in predicates], axis=1).astype(np.float32)
     lost = (excess / base).astype(np.float32)
-    board = Board(Weighing(n, 1.0, support, size_weight), [])
-    columns = np.array([column for column, _ in predicates])
+    board = Board(Weighing(len(codes), sought.support, sought.size_weight), [])
+    columns = np.array([column for column, _, _ in predicates])
     alone = _measures(held, lost, np.where(held > 0, lost[:, None], -np.inf).max(axis=0))
     board.add(board.weighing.score(alone.total, alone.size), [(at,) for at in range(len(predicates))])
-    pairs = _pairs(board, held, lost, columns, alone) if deep > 1 else []
-    if deep > 2:
-        _triples(board, held, lost, columns, alone, pairs)
-    chosen = _different(board, held, most)
+    pairs = _pairs(board, held, lost, columns, alone) if sought.deep > 1 else []
+    if sought.deep > 2:
+        _triples(board, held, lost, columns, pairs)
+    chosen = _different(board, held, sought.most)
     return Found(tuple(tuple(predicates[at] for at in one) for one in chosen), board.tried, board.left_out)
 
 
-def _predicates(codes: Codes, support: int) -> list[tuple[int, int]]:
-    """The levels that hold enough records, and leave enough."""
-    found = []
-    for column in range(codes.shape[1]):
-        counts = np.bincount(codes[:, column])
-        found += [(column, int(at)) for at in np.flatnonzero((counts >= support) & (len(codes) - counts >= support))]
-    return found
+def holds(codes: Codes, one: Condition) -> npt.NDArray[np.bool_]:
+    """(n,) the records of which a condition is true."""
+    column, first, last = one
+    return np.asarray((codes[:, column] >= first) & (codes[:, column] <= last))
+
+
+def _predicates(codes: Codes, bands: Sequence[int], support: int) -> list[Condition]:
+    """The conditions that enough records keep, and enough do not."""
+    found: list[Condition] = []
+    for column, count in enumerate(bands):
+        alone = [(at, at) for at in range(int(codes[:, column].max(initial=0)) + 1)]
+        up_to, from_on = [(0, at) for at in range(1, count - 1)], [(at, count - 1) for at in range(1, count - 1)]
+        found += [(column, first, last) for first, last in [*alone, *up_to, *from_on]]
+    sizes = [int(holds(codes, one).sum()) for one in found]
+    return [one for one, size in zip(found, sizes, strict=True) if support <= size <= len(codes) - support]
 
 
 def _measures(held: Floats, lost: Floats, top: Floats) -> Measures:
@@ -150,9 +170,7 @@ def _hopeful(board: Board, of: Measures) -> npt.NDArray[np.bool_]:
     return np.asarray(board.weighing.most(of.positive, of.size, of.top) > board.least)
 
 
-def _triples(
-    board: Board, held: Floats, lost: Floats, columns: Codes, alone: Measures, pairs: list[tuple[float, int, int]]
-) -> None:
+def _triples(board: Board, held: Floats, lost: Floats, columns: Codes, pairs: list[tuple[float, int, int]]) -> None:
     """Tries each open pair with every later predicate, the most promising pairs first."""
     weighted = held * lost[:, None]
     for start in range(0, len(pairs), CHUNK):
@@ -173,10 +191,10 @@ def _triples(
 
 
 def _different(board: Board, held: Floats, most: int) -> list[tuple[int, ...]]:
-    """The best, without those that are nearly the same as a better one."""
+    """The best, without those that are nearly the same as a better one; of these the simpler one, if it is as good."""
     chosen: list[tuple[int, ...]] = []
     masks: list[npt.NDArray[np.bool_]] = []
-    for _, members in board.found:
+    for _, members in sorted(board.found, key=lambda one: -one[0] * SIMPLER ** (len(one[1]) - 1)):
         mask = np.asarray(held[:, list(members)].all(axis=1))
         if all((mask & one).sum() <= SAME * (mask | one).sum() for one in masks):
             chosen.append(members)

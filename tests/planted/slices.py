@@ -7,7 +7,7 @@ from planted.base import POSITIVE, TARGET, Planted, clean
 
 def shuffled_labels(rng):
     """Of people over 45 in two towns nobody knows the answer any more: two conditions at once."""
-    frame = clean(rng, 6000)
+    frame = clean(rng, 8000)
     inside = frame["town"].eq("Dunmore").to_numpy() & (frame["age"] >= 45).to_numpy()
     labels = frame[TARGET].to_numpy(copy=True)
     labels[inside] = rng.permutation(labels[inside])
@@ -24,6 +24,8 @@ def lost_incomes(rng):
 
 
 FAULTS: tuple[Planted, ...] = (
-    Planted("labels shuffled in one slice", "slices", "found_slice_excess_at_least:", shuffled_labels),
+    Planted(
+        "labels shuffled in one slice", "slices", "found_slice_excess_at_least:", shuffled_labels, train="logistic"
+    ),
     Planted("errors where income is missing", "slices", "income: missing", lost_incomes, train="imputed"),
 )
