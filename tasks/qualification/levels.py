@@ -75,10 +75,10 @@ def text_of(values: "pd.Series[Any]") -> "pd.Series[Any]":
     return held.map(str, na_action="ignore")
 
 
-def cut_of(column: str, train: "pd.Series[Any]", bands: int, most: int, rare: float = 0.0) -> Cut:
+def cut_of(column: str, train: "pd.Series[Any]", bands: int, most: int, rare: float = 0.0, distinct: int = 0) -> Cut:
     """The cut that training suggests: quantile bands of numbers, a level for each value where there are no more than
-    `bands`; the `most` frequent categories that hold more than the share `rare`."""
-    if not is_number(train) or pd.api.types.is_bool_dtype(train.dtype) or train.nunique() <= bands:
+    `bands` or `distinct`; the `most` frequent categories that hold more than the share `rare`."""
+    if not is_number(train) or pd.api.types.is_bool_dtype(train.dtype) or train.nunique() <= max(bands, distinct):
         texts = text_of(train)
         shares = texts.value_counts(normalize=True)
         return merged_cut(column, {str(text): (str(text),) for text in _sorted(shares[shares > rare].index[:most])})
