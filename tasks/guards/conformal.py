@@ -65,11 +65,12 @@ def clopper_pearson(hits: int, n: int, level: float = 0.95) -> tuple[float, floa
     return low, high
 
 
-def sure_excess(raised: Flags, budget: float, calibrated: int | None) -> float:
+def sure_excess(raised: Flags, budget: float, calibrated: int | None, surely: float = SURELY) -> float:
     """By how much more than its budget a limit surely lets happen, 0 where that may be chance.
 
     A limit from `calibrated` rows leaves floor((n + 1) budget) of n + 1 ranks beyond it, and its own share is random
-    with a beta distribution (Vovk 2012), so counts are beta-binomial; of a limit that no row set (None), binomial.
+    with a beta distribution (Vovk 2012), so counts are beta-binomial; of a limit that no row set (None), binomial. Who
+    asks of many groups at once gives each a smaller `surely`.
     """
     hits, n = int(raised.sum()), len(raised)
     if not n or hits <= budget * n:
@@ -79,7 +80,7 @@ def sure_excess(raised: Flags, budget: float, calibrated: int | None) -> float:
         chance = float(binom.sf(hits - 1, n, budget))
     else:
         chance = float(betabinom.sf(hits - 1, n, beyond, calibrated + 1 - beyond))
-    return hits / n - budget if chance < SURELY else 0.0
+    return hits / n - budget if chance < surely else 0.0
 
 
 def learn_spread(given: Floats, residuals: Floats) -> Any | None:

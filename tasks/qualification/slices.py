@@ -26,6 +26,8 @@ Row = tuple[str, float, float, float, int, int]
 # Levels of a category that are asked about; below this share of training a level is one of "(others)".
 MOST_LEVELS, RARE = 30, 0.02
 FEWEST = 40
+# So many found slices have a finding of their own; the table holds all.
+MOST_NAMED = 3
 SOURCES = (
     "search: SliceLine (Sagadeeva, Boehm 2021); intervals: Welch (1947) after direct standardisation by the score; "
     "many slices: Benjamini, Hochberg (1995) for p, Bonferroni for the sure bounds"
@@ -144,10 +146,12 @@ def _rows(case: Case, asked: Slices, tested: list[Tested], bounds: Floats, p: Fl
     if asked.conditions:
         worst = max([0.0, *found])
         rows.append(("worst_slice_excess_at_least", worst, NAN, NAN, half, math.ceil(members / share)))
+    sure = sorted(((size, one.words) for one, size in zip(tested, sizes, strict=True) if size > 0), reverse=True)
+    named = {words for _, words in sure[:MOST_NAMED]}
     for one, size in zip(tested, sizes, strict=True):
         if one.declared:
             rows += _declared_rows(one, size, max(members, 1))
-        elif size > 0:
+        elif one.words in named:
             rows.append((f"found_slice_excess_at_least:{one.words}", size, NAN, NAN, one.excess.n, 1))
     return rows
 

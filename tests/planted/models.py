@@ -4,8 +4,10 @@ from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 
 def columns():
@@ -37,3 +39,11 @@ def imputed(features, target):
         (OneHotEncoder(handle_unknown="ignore", sparse_output=False), texts),
     )
     return make_pipeline(prepared, LogisticRegression(max_iter=500)).fit(features, target)
+
+
+def bayes(features, target):
+    return make_pipeline(columns(), GaussianNB()).fit(features, target)
+
+
+def grown_tree(features, target):
+    return make_pipeline(columns(), DecisionTreeClassifier(random_state=0)).fit(features, target)
