@@ -6,10 +6,10 @@ from expectations.parts import Part
 
 
 class Explanations(Part):
-    """How much is asked of the package to explain it. The defaults take some 200,000 predictions for 30 columns."""
+    """How much is asked of the package to explain it. The defaults take some 100,000 predictions for 30 columns."""
 
     records: int = Field(default=1000, ge=100, le=20_000, description="Test records at most; no fewer than the tier's")
-    repeats: int = Field(default=4, ge=2, le=50, description="How often each column is shuffled")
+    repeats: int = Field(default=2, ge=2, le=50, description="How often each column is shuffled")
     explained: int = Field(default=40, ge=1, le=1000, description="Records drawn by chance whose answers are explained")
     background: int | None = Field(
         default=None, ge=2, le=1000, description="Training rows that an explained record is held against; by budget"

@@ -21,3 +21,6 @@ class Robustness(Part):
         "target's unit; default: the target's standard deviation",
     )
     records: int = Field(default=1000, ge=100, le=20_000, description="Test records at most; no fewer than the tier's")
+    attacked: int = Field(
+        default=400, ge=50, le=20_000, description="Of them, for so many the nearest turned decision is searched"
+    )

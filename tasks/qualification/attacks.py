@@ -13,56 +13,49 @@ from tasks.qualification.case import Flags, Floats
 from tasks.qualification.codes import asked
 from tasks.qualification.decisions import Decisions, Found, Rows, found
 
-POOL, NEAREST, FALLBACK, STARTS, HALVINGS = 2000, 4, 12, 2, 6
+POOL, NEAREST, FALLBACK, STARTS, HALVINGS = 2000, 4, 12, 3, 6
 
 
-def questions_per_record(columns: int, numbers: int) -> int:
-    """About how many answers the searches of this check ask for one record."""
-    return 4 * numbers + NEAREST + STARTS * columns + STARTS * HALVINGS * 4
-
-
-def attacks(decisions: Decisions, movable: Flags, pool: Floats) -> Found:
-    """The nearest found change of each record that turns its decision; records without any are not among them.
+def attacks(decisions: Decisions, movable: Flags, pool: Floats, rows: Rows) -> Found:
+    """The nearest found change of each of `rows` that turns its decision; records without any are not among them.
 
     `pool` (p, k): training rows to start from. `movable` (n, k): cells that may change.
     """
-    starts = _starts(decisions, movable, pool)
+    starts = _starts(decisions, movable, pool, rows)
     sparse = _put_back(decisions, starts)
     return _halved(decisions, sparse).nearest()
 
 
-def _starts(decisions: Decisions, movable: Flags, pool: Floats) -> Found:
-    """Each record's movable cells exchanged for those of near rows that get another answer."""
-    said = asked(decisions.case, decisions.codes, pool)
-    decisions.asked += len(pool)
-    near = np.zeros((len(decisions.cells), len(pool)))
-    for at in range(len(decisions.codes.columns)):
-        near += np.where(movable[:, at : at + 1], _gaps(decisions, pool, at), 0.0)
-    for row in range(len(near)):
-        same = ~decisions.differ(np.full(len(pool), row), said)
-        near[row, same] = np.inf
+def _starts(decisions: Decisions, movable: Flags, pool: Floats, rows: Rows) -> Found:
+    """Each record's movable cells exchanged for those of near rows that get another answer; farther ones if need be."""
+    near = _nearness(decisions, movable, pool, rows)
     order = np.argsort(near, axis=1)[:, : NEAREST + FALLBACK]
-    first = _exchanged(decisions, movable, pool, near, order[:, :NEAREST])
-    missed = np.setdiff1d(np.arange(len(near)), first.rows)
-    second = _exchanged(decisions, movable, pool, near, order[:, NEAREST:], missed)
+    near = np.take_along_axis(near, order, axis=1)
+    first = _exchanged(decisions, movable, pool, near[:, :NEAREST], order[:, :NEAREST], rows)
+    missed = np.flatnonzero(~np.isin(rows, first.rows))
+    second = _exchanged(decisions, movable, pool, near[missed, NEAREST:], order[missed, NEAREST:], rows[missed])
     return _few(found(decisions, np.r_[first.rows, second.rows], np.r_[first.cells, second.cells]))
 
 
-def _gaps(decisions: Decisions, pool: Floats, at: int) -> Floats:
-    """(n, p) how far the column's cells are apart; 0 where either is missing, since gaps are kept as they are."""
-    gaps = decisions.codes.gaps(decisions.cells[:, at : at + 1], pool[None, :, at], at)
-    return np.where(np.isnan(pool[None, :, at]), 0.0, gaps)
+def _nearness(decisions: Decisions, movable: Flags, pool: Floats, rows: Rows) -> Floats:
+    """(r, p) how far each record lies from each row of the pool; infinite where both get the same answer."""
+    said = asked(decisions.case, decisions.codes, pool)
+    decisions.asked += len(pool)
+    near = np.zeros((len(rows), len(pool)))
+    for at in range(len(decisions.codes.columns)):
+        gaps = decisions.codes.gaps(decisions.cells[rows, at][:, None], pool[None, :, at], at)
+        # Gaps are kept as they are, so they are no distance.
+        near += np.where(movable[rows, at][:, None] & ~np.isnan(pool[None, :, at]), gaps, 0.0)
+    for place, row in enumerate(rows):
+        near[place, ~decisions.differ(np.full(len(pool), row), said)] = np.inf
+    return near
 
 
-def _exchanged(
-    decisions: Decisions, movable: Flags, pool: Floats, near: Floats, order: Rows, rows: Rows | None = None
-) -> Found:
-    rows = np.arange(len(near)) if rows is None else rows
-    owner, other = np.repeat(rows, order.shape[1]), order[rows].reshape(-1)
-    fits = np.isfinite(near[owner, other])
-    owner, other = owner[fits], other[fits]
-    moved = movable[owner] & ~np.isnan(pool[other])
-    cells = np.where(moved, pool[other], decisions.cells[owner])
+def _exchanged(decisions: Decisions, movable: Flags, pool: Floats, near: Floats, order: Rows, rows: Rows) -> Found:
+    """Each record (r,) with the movable cells of its rows in the pool `order` (r, s), where the answer has turned."""
+    fits = np.isfinite(near)
+    owner, other = np.broadcast_to(rows[:, None], order.shape)[fits], order[fits]
+    cells = np.where(movable[owner] & ~np.isnan(pool[other]), pool[other], decisions.cells[owner])
     kept = decisions.turned(owner, cells)
     return found(decisions, owner[kept], cells[kept])
 

@@ -18,7 +18,7 @@ from tasks.qualification.codes import Codes, asked
 
 Value = Callable[[Predictions], Floats]
 # Predictions for all values together, and rows of a matrix at a time.
-MOST_ASKED, BLOCK = 60_000, 20_000
+MOST_ASKED, BLOCK = 40_000, 20_000
 FEWEST, MOST = 8, 64
 
 

@@ -1,7 +1,5 @@
 """How small a plausible change turns the decision?"""
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,15 +11,11 @@ from expectations.records import Evidence, metric_rows
 from tasks.check import Check, Subject, not_applicable, on_package
 from tasks.guards.conformal import SURELY, clopper_pearson
 from tasks.multiplicity import records_for_mean
-from tasks.qualification.attacks import POOL, attacks, questions_per_record
 from tasks.qualification.case import Case, Flags, Floats, case_of
-from tasks.qualification.codes import Codes, codes_of, hidden, trusted
-from tasks.qualification.decisions import Decisions, Found
+from tasks.qualification.codes import Codes, hidden, trusted
 from tasks.qualification.robustness_plots import plots
-from tasks.qualification.small_changes import small_changes
-from tasks.qualification.text_attacks import TextAttack, text_attacks
+from tasks.qualification.robustness_search import Searched, immutable, varies
 
-MOST_ASKED = 300_000
 QUANTILES = {"distance_10pct": 0.1, "distance_median": 0.5}
 EXAMPLES = 5
 Row = tuple[str, float, float, float, int, int]
@@ -32,66 +26,6 @@ def measure(subject: Subject) -> Evidence:
     return measure_robustness(case_of(subject), subject.job.spec.checks.robustness)
 
 
-@dataclass(frozen=True)
-class Searched:
-    """A case of few enough records and what the searches found in it."""
-
-    case: Case
-    options: Robustness
-
-    @cached_property
-    def codes(self) -> Codes:
-        return codes_of(self.case)
-
-    @cached_property
-    def amount(self) -> float:
-        """Of a regression: what an answer moves by when it has turned."""
-        return self.options.turns or self.case.scale
-
-    @cached_property
-    def decisions(self) -> Decisions:
-        return Decisions(self.case, self.codes, self.codes.encode(self.case.test), self.amount)
-
-    @property
-    def kept(self) -> frozenset[str]:
-        """Columns that no attack changes."""
-        return immutable(self.case, self.options)
-
-    @cached_property
-    def movable(self) -> Flags:
-        """(n, k) cells that may change: no gap, no text, no kept column and none that is always the same."""
-        free = [c.name not in self.kept and c.kind != "text" and _varies(c) for c in self.codes.columns]
-        return np.array(free, dtype=bool) & ~np.isnan(self.decisions.cells)
-
-    @cached_property
-    def small(self) -> Found:
-        return small_changes(self.decisions, self.movable, self.options.small)
-
-    @cached_property
-    def nearest(self) -> Found:
-        """The nearest change of each record that any search found."""
-        rng = np.random.default_rng(self.case.seed)
-        drawn = rng.choice(len(self.case.train), min(POOL, len(self.case.train)), replace=False)
-        pool = self.codes.encode(self.case.train.iloc[drawn])
-        return self.small.with_others(attacks(self.decisions, self.movable, pool))
-
-    @cached_property
-    def texts(self) -> list[TextAttack]:
-        names = [c.name for c in self.codes.columns if c.kind == "text" and c.name not in self.kept]
-        return [attack for name in names for attack in text_attacks(self.case, name, self.amount)]
-
-
-def immutable(case: Case, options: Robustness) -> frozenset[str]:
-    """The columns that the spec names; the protected ones without a word."""
-    if options.immutable is not None:
-        return frozenset(options.immutable)
-    return frozenset(column.name for column in case.columns if "protected" in column.roles)
-
-
-def _varies(column: Any) -> bool:
-    return bool(column.spread > 0 if column.kind == "number" and not column.levels else len(column.levels) > 1)
-
-
 def measure_robustness(case: Case, options: Robustness) -> Evidence:
     """How near the nearest turned decision is, and whose turns by next to nothing.
 
@@ -100,12 +34,10 @@ def measure_robustness(case: Case, options: Robustness) -> Evidence:
     `turned_by_one_column`, `trusted_share_of_attacks`; for texts `turned_by:COLUMN:KIND:WORDS`. Records: one row per
     attacked record, the nearest first, with the change in words.
     """
-    free = [column for column in case.columns if column.name not in immutable(case, options)]
-    if not any(column.kind == "text" or _varies(column) for column in free):
+    kept = immutable(case, options)
+    if not any(c.name not in kept and (c.kind == "text" or varies(c)) for c in case.columns):
         return not_applicable("robustness", "every column that the model takes is immutable or always the same")
-    numbers = sum(column.kind == "number" for column in free)
-    most = min(options.records, MOST_ASKED // questions_per_record(len(free), numbers))
-    searched = Searched(case.smaller(max(most, case.tier.min_records)), options)
+    searched = Searched(case.smaller(max(options.records, case.tier.min_records)), options)
     tabular = bool(searched.movable.any())
     rows = [*(_tabular_rows(searched) if tabular else []), *_text_rows(searched)]
     records = _records(searched) if tabular else pd.DataFrame({"record": np.arange(len(searched.case.test))})
@@ -138,47 +70,17 @@ SMALLEST = 0.1
 
 
 def _tabular_rows(searched: Searched) -> list[Row]:
-    case, n = searched.case, len(searched.case.test)
-    required = needed(case, SMALLEST)
-    rows = []
-    for name, hits in _flips(searched).items():
+    required, rows = needed(searched.case, SMALLEST), []
+    for name, hits in searched.flips.items():
         rows += [_share(name, hits, required), _surely(name, hits, required)]
-    least = case.tier.min_records
-    distance, changed = _distances(searched), _changed(searched)
-    rows += [(name, *_quantile(distance, q), n, least) for name, q in QUANTILES.items()]
+    distance, least = searched.distances, min(searched.case.tier.min_records, searched.options.attacked)
+    alone = np.zeros(len(distance), dtype=bool)
+    alone[np.searchsorted(searched.attacked, searched.nearest.rows)] = searched.changed == 1
+    rows += [(name, *_quantile(distance, q), len(distance), least) for name, q in QUANTILES.items()]
     rows.append(_share("attacks_found", np.isfinite(distance), least))
-    rows.append(_share("turned_by_one_column", changed == 1, least))
-    rows.append(_share("trusted_share_of_attacks", _still_trusted(searched), 0))
+    rows.append(_share("turned_by_one_column", alone, least))
+    rows.append(_share("trusted_share_of_attacks", searched.still_trusted, 0))
     return rows
-
-
-def _flips(searched: Searched) -> dict[str, Flags]:
-    flipped = np.zeros(len(searched.case.test), dtype=bool)
-    flipped[searched.small.rows] = True
-    sure = searched.decisions.confident
-    found = {"flipped_by_small_change": flipped}
-    return found if sure is None else {**found, "confident_flips": flipped & sure}
-
-
-def _distances(searched: Searched) -> Floats:
-    """(n,) of the nearest found change; infinite where none was found."""
-    distance = np.full(len(searched.case.test), np.inf)
-    distance[searched.nearest.rows] = searched.nearest.distance
-    return distance
-
-
-def _changed(searched: Searched) -> Floats:
-    """(n,) how many columns the nearest found change touches; 0 where none was found."""
-    found, count = searched.nearest, np.zeros(len(searched.case.test))
-    count[found.rows] = (searched.codes.distances(searched.decisions.cells[found.rows], found.cells) > 0).sum(axis=1)
-    return count
-
-
-def _still_trusted(searched: Searched) -> Flags:
-    """Of the records that callers are told to trust: would they be told so of the changed one?"""
-    found, cells = searched.nearest, searched.decisions.cells
-    before = trusted(searched.case, searched.codes, cells[found.rows])
-    return trusted(searched.case, searched.codes, found.cells)[before]
 
 
 def _quantile(values: Floats, q: float) -> tuple[float, float, float]:
@@ -207,7 +109,7 @@ def _records(searched: Searched) -> pd.DataFrame:
         {
             "record": rows,
             "distance": found.distance[order],
-            "columns_changed": _changed(searched)[rows].astype(int),
+            "columns_changed": searched.changed[order],
             "said": searched.decisions.said.values[rows],
             "says_then": after.values if after else np.zeros(0),
             "trusted_before": trusted(case, codes, searched.decisions.cells[rows]),
@@ -236,7 +138,8 @@ def _facts(searched: Searched, whole: Case, records: pd.DataFrame) -> dict[str, 
         "records": n,
         "sampled": whole.sampled or searched.case.sampled or "every test row",
         "seed": whole.seed,
-        "questions_per_record": round((searched.decisions.asked + sum(t.queries for t in searched.texts)) / max(n, 1)),
+        "attacked_records": len(searched.attacked),
+        "questions": searched.decisions.asked + sum(one.queries for one in searched.texts),
         "small_change": f"one number by at most {searched.options.small:g} of its column's spread",
         "turned": "another label" if whole.classifies else f"the answer moves by more than {searched.amount:.6g}",
         "immutable": sorted(searched.kept),

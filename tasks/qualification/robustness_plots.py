@@ -21,7 +21,7 @@ def _distances(evidence: Evidence, small: float) -> Plot | None:
     if "distance" not in evidence.records:
         return None
     near = np.sort(finite(evidence.records["distance"]))
-    asked = int(evidence.facts.get("records", len(near)))
+    asked = int(evidence.facts.get("attacked_records", len(near)))
     if not len(near):
         return None
     alt = (

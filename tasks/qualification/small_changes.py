@@ -6,8 +6,8 @@ from tasks.qualification.case import Flags, Floats
 from tasks.qualification.columns import Column
 from tasks.qualification.decisions import Decisions, Found, Rows, found
 
-# Of the small change: all of it and half of it, up and down.
-STEPS = (1.0, 0.5, -0.5, -1.0)
+# Of the small change: all of it, up and down. Half of it too turned 0.3 % more decisions, at twice the cost.
+STEPS = (1.0, -1.0)
 ROUNDING = 1e-9
 
 

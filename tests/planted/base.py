@@ -22,6 +22,8 @@ SPEC: dict[str, Any] = {
         "sources": {"loans": {"path": "loans.parquet", "origin": "made for a test", "licence": "CC0-1.0"}},
         "roles": {"group": ["protected"], "term": ["actor_controlled"]},
     },
+    # What applicants want is known, so only that is asked.
+    "checks": {"gaming": {"favourable": "positive"}},
     "risk": {"tier": 3},
 }
 

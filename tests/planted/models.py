@@ -47,3 +47,13 @@ def bayes(features, target):
 
 def grown_tree(features, target):
     return make_pipeline(columns(), DecisionTreeClassifier(random_state=0)).fit(features, target)
+
+
+def deep_tree(features, target):
+    return make_pipeline(columns(), DecisionTreeClassifier(random_state=0)).fit(features, target)
+
+
+def phrases(features, target):
+    words = OneHotEncoder(handle_unknown="infrequent_if_exist", sparse_output=False, min_frequency=5)
+    told = make_column_transformer((words, ["purpose"]), (StandardScaler(), ["income", "amount"]))
+    return make_pipeline(told, LogisticRegression(max_iter=500)).fit(features, target)
