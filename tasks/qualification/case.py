@@ -158,7 +158,7 @@ def case_of(subject: Subject) -> Case:
         for rows, most, name in ((train, MOST_TRAIN, "training"), (test, MOST_TEST, "test"))
         if len(rows) > most
     ]
-    train, test = _sample(train, MOST_TRAIN, job.spec.seed), _sample(test, MOST_TEST, job.spec.seed)
+    train, test = sampled(train, MOST_TRAIN, job.spec.seed), sampled(test, MOST_TEST, job.spec.seed)
     target = job.spec.data.target
     return Case(
         scorer=subject.scorer(),
@@ -182,7 +182,8 @@ def _beside(rows: pd.DataFrame, job: Job) -> pd.DataFrame:
     return rows.drop(columns=[*job.features(rows).columns, job.spec.data.target])
 
 
-def _sample(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+def sampled(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+    """All rows, or so many drawn by the seed: the same ones of any table that has as many rows."""
     if len(rows) <= most:
         return rows
     drawn: pd.DataFrame = _rows(rows, np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False)))
