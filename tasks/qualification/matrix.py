@@ -31,6 +31,11 @@ class Encoding:
     texts: Mapping[str, Any]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The columns."""
+        return tuple(column.name for column in self.columns)
+
+    @property
     def owners(self) -> tuple[str, ...]:
         """(p,) which column each place of `trees` comes from."""
         return tuple(column.name for column in self.columns for _ in range(_places(column)))
