@@ -354,6 +354,13 @@ class ReleaseSpec(Part):
             raise ValueError("guards.plausible and guards.widest are for a regression; classes have guards.confidence")
         return self
 
+    @model_validator(mode="after")
+    def _production_is_a_source(self) -> Self:
+        name = self.checks.production.source
+        if name is not None and name not in self.data.sources:
+            raise ValueError(f"checks.production.source: {name!r} is no source;{_nearest(name, self.data.sources)}")
+        return self
+
     @property
     def tier(self) -> Tier:
         """How strict this release is held."""

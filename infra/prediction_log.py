@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Literal
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -87,6 +88,16 @@ class LogReader:
         self._read |= {*keys}
         found = pl.concat(frames, how="diagonal_relaxed").filter(pl.col("time") >= self._since)
         return found if self._until is None else found.filter(pl.col("time") < self._until)
+
+    def some(self, most: int, seed: int) -> pl.DataFrame:
+        """At least `most` rows, or all that there are, of whole files drawn by the seed: a glance at a long time."""
+        keys, order = sorted(self._keys()), np.random.default_rng(seed)
+        found = self._empty()
+        for key in order.permutation(np.array(keys, dtype=object)):
+            if len(found) >= most:
+                break
+            found = pl.concat([found, self.more([str(key)])], how="diagonal_relaxed")
+        return found
 
     def _keys(self) -> Iterator[str]:
         # Day by day: a long history is not listed for a short question. A gateway's clock can be ahead of this one.

@@ -49,13 +49,7 @@ def measure_data(
     rows = [*_whole(reference, current, target), *_target(current, target, positive, classify)]
     for name in current.columns:
         if name in reference.columns and name != target and n and len(reference):
-            rows += _column(
-                name,
-                reference[name].drop_nulls(),
-                current[name].drop_nulls(),
-                _null_growth(reference, current, name),
-                n,
-            )
+            rows += compared_column(reference[name], current[name])
     return Evidence("data", metric_rows(rows), _profile(current), {"reference_rows": len(reference), "rows": n})
 
 
@@ -97,11 +91,11 @@ def _target(current: pl.DataFrame, target: str, positive: str | None, classify: 
     return rows
 
 
-def _null_growth(reference: pl.DataFrame, current: pl.DataFrame, name: str) -> float:
-    return current[name].null_count() / len(current) - reference[name].null_count() / len(reference)
-
-
-def _column(name: str, old: pl.Series, new: pl.Series, null_growth: float, n: int) -> list[Row]:
+def compared_column(reference: pl.Series, current: pl.Series) -> list[Row]:
+    """How one column differs from the reference's: nulls, values never seen, and drift. Both have rows."""
+    name, n = current.name, len(current)
+    null_growth = current.null_count() / n - reference.null_count() / len(reference)
+    old, new = reference.drop_nulls(), current.drop_nulls()
     rows: list[Row] = [(f"null_growth:{name}", null_growth, NAN, NAN, n, 0)]
     if not len(old) or not len(new) or old.dtype != new.dtype:
         return rows
@@ -137,6 +131,29 @@ def _variation(old: pl.Series, new: pl.Series) -> tuple[float, float, float]:
     left, right = old.value_counts(normalize=True), new.value_counts(normalize=True)
     both = left.join(right, on=old.name, how="full", coalesce=True, suffix="_new").fill_null(0.0)
     return _around(float((both["proportion"] - both["proportion_new"]).abs().sum()) / 2, len(old), len(new))
+
+
+def sure_distance(reference: pl.Series, current: pl.Series, chance: float) -> float:
+    """What the drift of a column surely is at least, but for this chance; 0 where there is nothing to compare.
+
+    Of numbers by Dvoretzky, Kiefer, Wolfowitz (1956). Of categories the distance of two samples is too large by chance
+    alone, at most by half the sum of each share's deviation, and moves round that by McDiarmid's inequality (1989).
+    """
+    old, new = reference.drop_nulls(), current.drop_nulls()
+    if not len(old) or not len(new) or old.dtype != new.dtype:
+        return 0.0
+    if old.dtype.is_numeric():
+        distance, _, _ = _kolmogorov(old, new)
+        doubt = sum(float(np.sqrt(np.log(4 / chance) / (2 * size))) for size in (len(old), len(new)))
+        return max(0.0, distance - doubt)
+    distance, _, _ = _variation(old, new)
+    doubt = float(np.sqrt(np.log(1 / chance) / 2 * (1 / len(old) + 1 / len(new))))
+    return max(0.0, distance - _of_chance(old) - _of_chance(new) - doubt)
+
+
+def _of_chance(values: pl.Series) -> float:
+    shares = values.value_counts(normalize=True)["proportion"].to_numpy()
+    return float(np.sqrt(shares * (1 - shares) / len(values)).sum() / 2)
 
 
 def _around(distance: float, n: int, m: int) -> tuple[float, float, float]:

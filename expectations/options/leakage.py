@@ -14,6 +14,10 @@ class Leakage(Part):
         default="open",
         description="With secret, a copy made from callers' answers must not agree too often; otherwise it is told",
     )
+    members: Literal["private", "public"] = Field(
+        default="private",
+        description="With public, it is no secret who is in the training data: that members can be told is a warning",
+    )
     known_strong: tuple[str, ...] = Field(
         default=(), description="Features that may tell nearly everything alone, since a person knows why"
     )

@@ -5,11 +5,11 @@ from expectations.spec import ReleaseSpec
 
 # From this tier on a leak stops a release; below, it is told.
 LEAKS_STOP = 3
-# How well members may be told from others, by tier: 0.5 is chance. Averaged forests reach 0.7, one that knows its rows
-# by heart 0.9 and more.
-MEMBERSHIP_AUC = {1: 0.9, 2: 0.9, 3: 0.8, 4: 0.75}
-# The share of members caught where one other in a hundred is taken for one: five and ten times as many as by chance.
-MEMBERSHIP_CAUGHT = {1: 0.2, 2: 0.2, 3: 0.1, 4: 0.05}
+# How well members may be told from others, by tier: 0.5 is chance. A forest with five records in each leaf comes to
+# 0.78, one that is fully grown to 0.85, boosting that goes on for too long to 0.9 and more.
+MEMBERSHIP_AUC = {1: 0.9, 2: 0.9, 3: 0.85, 4: 0.8}
+# The share of members caught where one other in a hundred is taken for one. That forest comes to 0.09, chance to 0.01.
+MEMBERSHIP_CAUGHT = {1: 0.2, 2: 0.2, 3: 0.15, 4: 0.1}
 # Nine of ten records that the kind gets wrong without having seen them.
 BY_HEART = 0.9
 # A model whose logic is secret must not be copied so well.
@@ -29,8 +29,6 @@ def leakage_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
     level, asked = spec.tier.level, spec.checks.leakage
     severity: Severity = "critical" if level >= LEAKS_STOP else "warning"
     limits = {
-        "surely_membership_auc": MEMBERSHIP_AUC[level],
-        "surely_membership_caught_at_1pct": MEMBERSHIP_CAUGHT[level],
         "surely_by_heart": BY_HEART,
         "records_inside_the_model": 0,
         "surely_duplicates": asked.duplicates,
@@ -40,7 +38,14 @@ def leakage_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
     if asked.logic == "secret":
         families["surely_copied:"] = COPIED
     told = {"surely_key_on_both_sides:": KEYS, "surely_alone_of_gaps": GAPS}
+    members: Severity = severity if asked.members == "private" else "warning"
     fixed = [metric(name, high=high, severity=severity) for name, high in limits.items()]
-    found = [metric(n, high=high, severity=severity) for n in metrics for p, high in families.items() if n.startswith(p)]
+    fixed += [
+        metric("surely_membership_auc", high=MEMBERSHIP_AUC[level], severity=members),
+        metric("surely_membership_caught_at_1pct", high=MEMBERSHIP_CAUGHT[level], severity=members),
+    ]
+    found = [
+        metric(n, high=high, severity=severity) for n in metrics for p, high in families.items() if n.startswith(p)
+    ]
     warned = [metric(n, high=high, severity="warning") for n in metrics for p, high in told.items() if n.startswith(p)]
     return [*fixed, *found, *warned, *spec.expectations.leakage]

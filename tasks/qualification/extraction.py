@@ -94,7 +94,9 @@ def _boosted(categorical: Flags) -> Learn:
         if got.probabilities is not None and len(names) <= MOST_BOOSTED_CLASSES:
             logs = log_odds(got)
             # Of two classes one says all.
-            told = [stand_in(matrix, Goal(logs[:, at]), categorical) for at in range(1 if len(names) == 2 else len(names))]
+            told = [
+                stand_in(matrix, Goal(logs[:, at]), categorical) for at in range(1 if len(names) == 2 else len(names))
+            ]
             if len(names) == 2:
                 return lambda test: names[(told[0].says(test)[:, 0] < 0).astype(np.int64)]
             return lambda test: names[np.column_stack([one.says(test)[:, 0] for one in told]).argmax(axis=1)]

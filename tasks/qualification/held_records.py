@@ -15,9 +15,9 @@ def held_records(estimator: Any) -> list[tuple[str, int]]:
     found = []
     for part in _parts(estimator, 0):
         for name in HOLDERS:
-            held = getattr(part, name, None)
-            if getattr(held, "shape", None):
-                found.append((type(part).__name__, int(held.shape[0])))
+            shape = getattr(getattr(part, name, None), "shape", None)
+            if shape:
+                found.append((type(part).__name__, int(shape[0])))
                 break
     return found
 

@@ -91,8 +91,8 @@ def influence_rows(
             failed.append(f"{name}: {type(error).__name__}: {str(error)[:120]}")
             rows.append((f"surely_better_without:{name}", np.nan, np.nan, np.nan, int(others.sum()), 0))
             continue
-        losses = (base, case.loss(case.actual, without), case.loss(case.actual, lied))
-        rows += _of_source(name, *(loss[others] for loss in losses), SURELY / len(names))
+        left, turned = case.loss(case.actual, without)[others], case.loss(case.actual, lied)[others]
+        rows += _of_source(name, base[others], left, turned, SURELY / len(names))
     return rows, failed
 
 

@@ -116,9 +116,7 @@ def _caught_interval(yes: Floats, no: Floats, resamples: int = 200) -> tuple[flo
     if not len(yes) or not len(no):
         return (np.nan,) * 3
     rng = np.random.default_rng(0)
-    drawn = [
-        caught_now(rng.choice(yes, len(yes)), rng.choice(no, len(no)), FALSE).mean() for _ in range(resamples)
-    ]
+    drawn = [caught_now(rng.choice(yes, len(yes)), rng.choice(no, len(no)), FALSE).mean() for _ in range(resamples)]
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(caught_now(yes, no, FALSE).mean()), float(low), float(high)
 

@@ -54,13 +54,13 @@ class StandIn:
 def stand_in(matrix: Floats, goal: Goal, categorical: Flags, rounds: int = ROUNDS, rate: float = 0.1) -> StandIn:
     """Histogram gradient boosting (Ke et al. 2017, as scikit-learn has it), or the mean where all rows are alike.
 
-    Fewer rounds of many classes: each costs a tree for every class. One thread, so that checks beside it are not slowed.
+    Fewer rounds of many classes: each costs a tree for every class. One thread, so that other checks are not slowed.
     """
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     rounds = max(10, rounds // max(1, goal.classes // 2))
-    given = {"max_iter": rounds, "learning_rate": rate, "max_leaf_nodes": 15, "early_stopping": False}
+    given: dict[str, Any] = {"max_iter": rounds, "learning_rate": rate, "max_leaf_nodes": 15, "early_stopping": False}
     given |= {"categorical_features": categorical if categorical.any() else None, "random_state": 0}
     alike = len(np.unique(goal.values)) < 2 or not matrix.shape[1]
     if goal.classes:

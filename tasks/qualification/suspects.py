@@ -14,7 +14,7 @@ from tasks.qualification.areas import interval
 from tasks.qualification.matrix import Encoding, Flags, Floats
 from tasks.qualification.stand_in import Codes, Goal, out_of_fold, random_folds
 
-# The share of records that the stand-in is surest of: there a wrong label shows, and a hard case does not look like one.
+# The share of records that the stand-in is surest of: there a wrong label shows, and no hard case looks like one.
 SUREST = 0.1
 NEIGHBOURS, MOST_REFERENCES = 10, 5_000
 OUTLYING, BINS, LEAST_IN_BIN = 3.5, 10, 50
@@ -35,7 +35,9 @@ class Suspicion:
     shown: pd.DataFrame
 
 
-def suspicion_of(encoding: Encoding, features: pd.DataFrame, goal: Goal, labels: tuple[str, ...], seed: int) -> Suspicion:
+def suspicion_of(
+    encoding: Encoding, features: pd.DataFrame, goal: Goal, labels: tuple[str, ...], seed: int
+) -> Suspicion:
     """The suspicion of each row, by folds at random."""
     folds = random_folds(len(features), seed)
     told = out_of_fold(encoding.trees(features), goal, encoding.categorical, folds)
@@ -81,7 +83,12 @@ def of_numbers(told: Floats, goal: Goal, near: Codes) -> Suspicion:
         apart = goal.values - np.median(goal.values[near], axis=1)
         by_neighbours = apart / local_deviation(told, apart)
     suspect = np.abs(far) > OUTLYING
-    shown = {"given": goal.values, "likely": told, "robust_deviations": far, "deviations_from_neighbours": by_neighbours}
+    shown = {
+        "given": goal.values,
+        "likely": told,
+        "robust_deviations": far,
+        "deviations_from_neighbours": by_neighbours,
+    }
     ranks = np.minimum(np.abs(far), 100) + np.minimum(np.abs(by_neighbours), 100)
     n = len(told)
     everywhere, nothing = np.ones(n, dtype=bool), np.zeros(n)

@@ -39,7 +39,9 @@ def customers(rng):
     frame = clean(rng)
     who = rng.integers(0, 1300, len(frame))
     kept = frame[["income", "age", "town", "job", "group"]].to_numpy()[who]
-    alike = pd.DataFrame(kept, columns=["income", "age", "town", "job", "group"]).astype({"income": float, "age": float})
+    alike = pd.DataFrame(kept, columns=["income", "age", "town", "job", "group"]).astype(
+        {"income": float, "age": float}
+    )
     return frame.assign(**{name: alike[name] for name in alike}, customer_id=[f"c{one}" for one in who])
 
 
@@ -55,10 +57,15 @@ TIMED = {"data": {"sources": {"loans": {"event_time": "given"}}}}
 FAULTS: tuple[Planted, ...] = (
     Planted("a feature encodes the answer", "leakage", "too_good:closing_code", answer_encoded),
     Planted("gaps tell the answer", "leakage", "alone_of_gaps", answer_in_gaps, train="imputed"),
-    Planted("a fifth of the rows is there twice", "leakage", "surely_duplicates", twins, {"data": {"ignore": ["entry"]}}),
+    Planted(
+        "a fifth of the rows is there twice", "leakage", "surely_duplicates", twins, {"data": {"ignore": ["entry"]}}
+    ),
     Planted("rows are there twice, nearly", "leakage", "near_duplicates", near_twins),
     Planted("nearest neighbours hold the records", "leakage", "records_inside_the_model", train="memorising"),
-    Planted("a forest knows its records by heart", "leakage", "surely_membership", train="by_heart"),
-    Planted("customers are on both sides", "leakage", "key_on_both_sides", customers, {"data": {"ignore": ["customer_id"]}}),
+    Planted("a forest knows its records by heart", "leakage", "by_heart", train="by_heart"),
+    Planted("boosting that went on for too long tells members", "leakage", "membership_auc", train="overfit"),
+    Planted(
+        "customers are on both sides", "leakage", "key_on_both_sides", customers, {"data": {"ignore": ["customer_id"]}}
+    ),
     Planted("a feature is from the future", "leakage", "later_than_event:last_payment_year", future, TIMED),
 )

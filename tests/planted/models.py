@@ -1,5 +1,7 @@
 """What faults are planted in: functions that train, as a team would write them. Copied beside a spec as `train.py`."""
 
+import numpy as np
+import pandas as pd
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -73,3 +75,31 @@ def imputed(features, target):
     numbers, texts = make_column_selector(dtype_include="number"), make_column_selector(dtype_exclude="number")
     encoded = make_column_transformer((filled, numbers), (OneHotEncoder(handle_unknown="ignore"), texts))
     return make_pipeline(encoded, LogisticRegression(max_iter=500)).fit(features, target)
+
+
+def overfit(features, target):
+    model = GradientBoostingClassifier(n_estimators=150, max_depth=6, random_state=0)
+    return make_pipeline(columns(), model).fit(features, target)
+
+
+def recent():
+    """What production was asked: new rows like those of the table, whose features are independent."""
+    rows = pd.read_parquet("loans.parquet").drop(columns="repaid")
+    drawn = {name: rows[name].sample(1000, random_state=at).to_numpy() for at, name in enumerate(rows.columns)}
+    return pd.DataFrame(drawn)
+
+
+def recent_in_thousands():
+    return recent().assign(income=lambda rows: rows["income"] / 1000)
+
+
+def recent_of_the_old():
+    """Another population: mostly the old, in a town where nobody was before."""
+    rows = recent()
+    old = rows[rows["age"] > 50]
+    town = np.where(np.arange(len(old)) % 4 == 0, "Newtown", old["town"])
+    return old.assign(town=town)
+
+
+def recent_without_jobs():
+    return recent().assign(job=lambda rows: rows["job"].where(rows["age"] > 60))

@@ -26,6 +26,12 @@ def lying_branch(rng):
     return turned(frame, frame["branch"] == "east")
 
 
+def lying_half(rng):
+    """A branch that holds nearly half of the rows turns its labels round."""
+    frame = clean(rng).assign(branch=lambda rows: rng.choice(BRANCHES, len(rows), p=[0.2, 0.2, 0.4, 0.2]))
+    return turned(frame, frame["branch"] == "east")
+
+
 def noisy(rng):
     """A quarter of all labels is turned round by chance."""
     frame = clean(rng)
@@ -39,7 +45,13 @@ assert "Farley" not in TOWNS
 
 FAULTS: tuple[Planted, ...] = (
     Planted("a town of a twentieth of the rows turns labels round", "poisoning", "Farley", lying_town, SOURCE),
-    Planted("a branch that the model does not see turns labels round", "poisoning", "more_suspect:east", lying_branch, BRANCH),
-    Planted("a model is worse for a lying branch", "poisoning", "better_without:east", lying_branch, BRANCH),
+    Planted(
+        "a branch that the model does not see turns labels round",
+        "poisoning",
+        "more_suspect:east",
+        lying_branch,
+        BRANCH,
+    ),
+    Planted("a model is worse for a lying branch", "poisoning", "better_without:east", lying_half, BRANCH),
     Planted("a quarter of all labels is wrong", "poisoning", "contradicted_where_surest", noisy),
 )
