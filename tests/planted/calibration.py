@@ -23,7 +23,7 @@ def lost_town(rng):
 
 FAULTS: tuple[Planted, ...] = (
     Planted("naive Bayes that counts twice", "calibration", "calibration_error_at_least", told_again, train="bayes"),
-    Planted("a tree grown to the last leaf", "calibration", "calibration_error_at_least", train="grown_tree"),
+    Planted("a tree grown to the last leaf", "calibration", "calibration_error_at_least", train="deep_tree"),
     Planted(
         "coverage lost in one town",
         "calibration",

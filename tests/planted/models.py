@@ -35,21 +35,8 @@ def forest(features, target):
     )
 
 
-def imputed(features, target):
-    numbers, texts = make_column_selector(dtype_include="number"), make_column_selector(dtype_exclude="number")
-    prepared = make_column_transformer(
-        (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
-        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), texts),
-    )
-    return make_pipeline(prepared, LogisticRegression(max_iter=500)).fit(features, target)
-
-
 def bayes(features, target):
     return make_pipeline(columns(), GaussianNB()).fit(features, target)
-
-
-def grown_tree(features, target):
-    return make_pipeline(columns(), DecisionTreeClassifier(random_state=0)).fit(features, target)
 
 
 def deep_tree(features, target):
