@@ -56,9 +56,9 @@ def _write(ops: Ops, model: Any, columns: list[tuple[str, bool]]) -> str:
 def _counts(ops: Ops, model: Any, column: str) -> str:
     """(n, words) how often each word of the vocabulary stands in each text."""
     words = sorted(model.vocabulary_, key=model.vocabulary_.__getitem__)
-    # A space at the end, or a column of empty texts splits into nothing, and nothing has no counts.
-    texts = ops("StringConcat", ops("Reshape", column, [-1]), _texts(ops, [" "]))
-    tokens, _ = ops.two("StringSplit", texts, delimiter=" ")
+    # Nothing has no counts: a text more, for a batch without one, and a space at the end of each, for empty ones.
+    texts = ops("Concat", ops("Reshape", column, [-1]), _texts(ops, [""]), axis=0)
+    tokens, _ = ops.two("StringSplit", ops("StringConcat", texts, _texts(ops, [" "])), delimiter=" ")
     counts = ops(
         "TfIdfVectorizer",
         tokens,
@@ -70,7 +70,7 @@ def _counts(ops: Ops, model: Any, column: str) -> str:
         ngram_indexes=list(range(len(words))),
         pool_strings=words,
     )
-    return ops.number(counts)
+    return ops.number(ops("Slice", counts, [0], [-1], [0]))
 
 
 def _texts(ops: Ops, texts: list[str]) -> str:
