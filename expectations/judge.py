@@ -10,10 +10,10 @@ import pandas as pd
 from expectations.expectation import METRIC, Expectation
 from expectations.hiding import names_hidden
 from expectations.records import Evidence
-from expectations.suites.comparison import DROP
 from expectations.suites.latency import in_words
 from expectations.together import stacked
 from expectations.verdicts import Finding, Outcome
+from expectations.wording import name_of, number, remedy_of, words
 
 NULL_CHECKS = ("expect_column_values_to_not_be_null", "expect_column_values_to_be_null", "expect_column_to_exist")
 
@@ -195,7 +195,7 @@ def _cannot_ask_metric(evidence: Evidence, item: Expectation) -> Finding | None:
 
 def _early(evidence: Evidence, item: Expectation, outcome: Outcome, found: str) -> Finding:
     outcome = Outcome.WARNED if item.severity == "warning" else outcome
-    return Finding(evidence.step, name_of(item), outcome, item.severity, words(item), found, _remedy(outcome))
+    return Finding(evidence.step, name_of(item), outcome, item.severity, words(item), found, remedy_of(item, outcome))
 
 
 def _finding(evidence: Evidence, item: Expectation, result: dict[str, Any], metrics: pd.DataFrame | None) -> Finding:
@@ -206,7 +206,7 @@ def _finding(evidence: Evidence, item: Expectation, result: dict[str, Any], metr
         found += f"; about {needed:,} records would tell" if needed else "; the value lies on the limit itself"
     if item.severity == "warning" and not outcome.lets_through:
         outcome = Outcome.WARNED
-    return Finding(evidence.step, name_of(item), outcome, item.severity, words(item), found, _remedy(outcome))
+    return Finding(evidence.step, name_of(item), outcome, item.severity, words(item), found, remedy_of(item, outcome))
 
 
 def _without_values(result: dict[str, Any]) -> dict[str, Any]:
@@ -250,8 +250,8 @@ def _found(result: dict[str, Any], row: "pd.Series[Any] | None") -> str:
     if "error" in result:
         return str(result["error"])
     if row is not None:
-        interval = f" [{_number(row['lower'])}, {_number(row['upper'])}]" if math.isfinite(row["lower"]) else ""
-        return f"{_number(row['value'])}{interval} on {row['n']:,.0f} records{in_words(str(row.name), row['value'])}"
+        interval = f" [{number(row['lower'])}, {number(row['upper'])}]" if math.isfinite(row["lower"]) else ""
+        return f"{number(row['value'])}{interval} on {row['n']:,.0f} records{in_words(str(row.name), row['value'])}"
     details = result.get("result") or {}
     if "unexpected_percent" in details:
         examples = details.get("partial_unexpected_list")
@@ -262,48 +262,6 @@ def _found(result: dict[str, Any], row: "pd.Series[Any] | None") -> str:
         if "observed_value" in details
         else ("holds" if result["success"] else "does not hold")
     )
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _remedy(outcome: Outcome) -> str:
-    return {
-        Outcome.INCONCLUSIVE: "Gather more records, or lower the claim; cannot tell is not yes.",
-        Outcome.ERRORED: "Mend the expectation in the release spec; it could not be asked.",
-        Outcome.FAILED: "Mend the model or its data; the dossier shows the records behind this.",
-    }.get(outcome, "")
-
-
-def name_of(item: Expectation) -> str:
-    """The short name of an expectation, unique enough to find it in a table."""
-    subject = item.kwargs.get("metric") or item.kwargs.get("column") or ""
-    return str(subject) if item.type == METRIC else f"{item.type}({subject})"
-
-
-def words(item: Expectation) -> str:
-    """An expectation as a person would say it."""
-    subject = str(item.kwargs.get("metric") or item.kwargs.get("column") or "table")
-    if subject.startswith(DROP) and isinstance(item.kwargs.get("max_value"), int | float):
-        return f"surely at most {item.kwargs['max_value']:.0%} worse than {subject.removeprefix(DROP)}"
-    what = {
-        METRIC: "",
-        "expect_column_mean_to_be_between": "mean of ",
-        "expect_column_values_to_not_be_null": "never missing: ",
-    }.get(item.type, f"{item.type.removeprefix('expect_').replace('_', ' ')}: ")
-    limits = (
-        [f"at least {_number(item.kwargs['min_value'])}"]
-        if isinstance(item.kwargs.get("min_value"), int | float)
-        else []
-    )
-    limits += (
-        [f"at most {_number(item.kwargs['max_value'])}"]
-        if isinstance(item.kwargs.get("max_value"), int | float)
-        else []
-    )
-    mostly = f" for {item.kwargs['mostly']:.0%}" if "mostly" in item.kwargs else ""
-    return f"{what}{subject} {' and '.join(limits)}{mostly}".strip()
 
 
 def unknown_types(suite: Sequence[Expectation]) -> list[tuple[str, str]]:

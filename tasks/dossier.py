@@ -150,7 +150,11 @@ def worst_records(records: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
 def _unknown(evidence: Mapping[str, Evidence], findings: Iterable[Finding], asked: Iterable[str]) -> list[str]:
     """What nobody knows, as sentences: questions without an answer, and steps that did not happen."""
     findings = list(findings)
-    open_ones = [f"{f.step}: {f.expectation}. {f.found}" for f in findings if f.outcome is Outcome.INCONCLUSIVE]
+    open_ones = [
+        f"{f.step}: {f.expected or f.expectation}. Found: {f.found}."
+        for f in findings
+        if f.outcome is Outcome.INCONCLUSIVE
+    ]
     excused = {f.step for f in findings if f.outcome is Outcome.NOT_APPLICABLE}
     excused |= {check.step for check in CHECKS if check.step not in asked}
     absent = [title for step, (title, _) in STEPS.items() if step not in evidence and step not in excused]

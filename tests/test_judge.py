@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expectations.expectation import Expectation, metric
-from expectations.judge import judge, unknown_types, words
+from expectations.judge import judge, unknown_types
 from expectations.records import Evidence, metric_rows
 from expectations.verdicts import Outcome
+from expectations.wording import words
 
 NAN = float("nan")
 
