@@ -10,6 +10,7 @@ import pandas as pd
 
 from expectations.errors import CannotAsk
 from infra.runtime import SIGNATURE_KEY, column_array, label_text, open_session
+from tasks.conversion.empty_batches import answer_empty_batches
 from tasks.conversion.placement import dense, through, unwrapped
 from tasks.conversion.registry import own_converters
 
@@ -54,6 +55,7 @@ def _graph(model: Any, kinds: dict[str, str], name: str) -> Any:
             name=name,
             **_own(),
         )
+    answer_empty_batches(graph)
     stamp(graph)
     return graph
 
