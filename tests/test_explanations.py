@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from guarded import encoded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from odd import odd_case
 from planted import models
 from planted.base import TARGET, Planted, clean
 from planted.explanations import FAULTS
@@ -190,18 +190,9 @@ def test_several_classes_gaps_truth_values_and_constants_are_explained():
     frame = frame.sample(frac=1, random_state=0).reset_index(drop=True)
     found = measure_explanations(case(RandomForestClassifier(20, random_state=0), parted(frame), "label"), FEW)
     assert values(found).loc["contributions_gap", "value"] < 1e-6
-    odd = odd_table()
-    found = measure_explanations(case(encoded(GradientBoostingRegressor(n_estimators=20), ("kind",)), odd, "y"), FEW)
-    assert values(found).loc["contributions_gap", "value"] < 1e-6
-    assert values(found).loc["share:same", "value"] == 0
-
-
-def odd_table(n=300):
-    """A column with gaps, a truth value, one that is always the same, and a category."""
-    rng = np.random.default_rng(5)
-    frame = pd.DataFrame({"x": rng.normal(size=n), "flag": rng.random(n) < 0.5, "same": np.ones(n)})
-    frame["kind"] = rng.choice(["red", "green"], n)
-    return parted(frame.assign(y=frame["x"] + frame["flag"] + (frame["kind"] == "red")))
+    odd = values(measure_explanations(odd_case(), FEW))
+    assert odd.loc["contributions_gap", "value"] < 1e-6
+    assert odd.loc["share:same", "value"] == 0
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda one: one.name)

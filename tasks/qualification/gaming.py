@@ -92,7 +92,7 @@ def _goal_rows(played: Played, goal: Goal) -> list[Row]:
     name, crossed = f"crosses_by_gaming:{goal.name}", best.reached[wanting]
     low, _ = clopper_pearson(int(crossed.sum()), n, 1 - 2 * SURELY / len(played.goals))
     gain = (best.score - goal.score(played.moves.before))[wanting]
-    still = trusted(played.case, played.codes, best.cells[best.reached])
+    still = trusted(played.case, played.codes, played.moves.simplest(goal).cells[best.reached])
     rows: list[Row] = [
         _share(name, crossed, required),
         (f"surely_{name}", low if n else np.nan, np.nan, np.nan, n, required),
@@ -127,7 +127,7 @@ def _records(played: Played) -> pd.DataFrame:
 
 
 def _goal_records(played: Played, goal: Goal) -> pd.DataFrame:
-    best, before = played.moves.overall(goal), goal.score(played.moves.before)
+    best, before = played.moves.simplest(goal), goal.score(played.moves.before)
     gain = best.score - before
     order = np.argsort(-(gain + 1e9 * best.reached), kind="stable")[:MOST_ROWS]
     rows = order[goal.wanting(played.moves.before)[order] & (gain[order] > 0)]
@@ -147,7 +147,7 @@ def _goal_records(played: Played, goal: Goal) -> pd.DataFrame:
 
 def best_move(played: Played, goal: Goal) -> str:
     """What a person would do, in words: the change that takes most of those who can across."""
-    best = played.moves.overall(goal)
+    best = played.moves.simplest(goal)
     if not best.reached.any():
         return f"for {goal.name}: nothing gets anybody across"
     told = Counter(

@@ -1,5 +1,6 @@
 """What does somebody get by changing one column, or two, to any value that training saw?"""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -44,8 +45,21 @@ class Moves:
 
     def overall(self, goal: Goal) -> Best:
         """The best of all moves."""
+        return self._best(goal, self.best[goal.name].values())
+
+    def simplest(self, goal: Goal) -> Best:
+        """The best move of one column for whoever reaches the goal by one, and the best of all for the others."""
+        tried = self.best[goal.name]
+        alone = self._best(goal, [one for columns, one in tried.items() if len(columns) == 1])
+        best = self.overall(goal)
+        kept = alone.reached[:, None]
+        return Best(
+            best.reached, np.where(alone.reached, alone.score, best.score), np.where(kept, alone.cells, best.cells)
+        )
+
+    def _best(self, goal: Goal, moves: Iterable[Best]) -> Best:
         best = _nothing_moved(self.before, self.cells, goal)
-        for one in self.best[goal.name].values():
+        for one in moves:
             best.improved_by(one.reached, one.score, one.cells)
         return best
 
