@@ -63,7 +63,7 @@ class Codes:
             return "missing"
         levels = self.levels.get(self.columns[at].name)
         if levels is None:
-            return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.4g}"
+            return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.6g}"
         text = str(levels[int(value)])
         return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 

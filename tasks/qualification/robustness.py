@@ -9,6 +9,7 @@ from scipy.stats import binom
 from expectations.options.robustness import Robustness
 from expectations.records import Evidence, metric_rows
 from tasks.check import Check, Subject, not_applicable, on_package
+from tasks.drawing import number
 from tasks.guards.conformal import SURELY, clopper_pearson
 from tasks.multiplicity import records_for_mean
 from tasks.qualification.case import Case, Flags, Floats, case_of
@@ -153,7 +154,8 @@ def _facts(searched: Searched, whole: Case, records: pd.DataFrame) -> dict[str, 
 
 def _example(row: "pd.Series[Any]") -> str:
     trust = "still trusted" if row["trusted_then"] else "no longer trusted"
-    return f"{row['change']}: {row['said']} → {row['says_then']}, distance {row['distance']:.3g}, {trust}"
+    said, then = (number(row[name]) for name in ("said", "says_then"))
+    return f"{row['change']}: {said} → {then}, distance {row['distance']:.3g}, {trust}"
 
 
 QUESTION = "How small a plausible change turns the decision?"
