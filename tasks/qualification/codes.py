@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from infra.runtime import Predictions, joined_predictions
-from tasks.qualification.case import BATCH, Case, Floats
+from tasks.qualification.case import BATCH, Case, Flags, Floats
 from tasks.qualification.columns import Column
 
 LONGEST_TEXT = 40
@@ -105,11 +105,21 @@ def asked(case: Case, codes: Codes, matrix: Floats) -> Predictions:
     return joined_predictions([case.ask(codes.decode(matrix[at : at + BATCH])) for at in starts])
 
 
-def trusted(case: Case, codes: Codes, matrix: Floats) -> npt.NDArray[np.bool_]:
+def trusted(case: Case, codes: Codes, matrix: Floats) -> Flags:
     """(n,) would a caller be told to trust the answer?"""
-    starts = range(0, len(matrix), BATCH)
-    parts = [case.trusted(codes.decode(matrix[at : at + BATCH])) for at in starts]
-    return np.asarray(np.concatenate(parts) if parts else np.zeros(0), dtype=bool)
+    return asked_and_trusted(case, codes, matrix)[1] if len(matrix) else np.zeros(0, dtype=bool)
+
+
+def asked_and_trusted(case: Case, codes: Codes, matrix: Floats) -> tuple[Predictions, Flags]:
+    """What the package says of the rows of a matrix (n, k), and (n,) what it tells callers to trust; asked once."""
+    said, trust = [], []
+    for at in range(0, max(len(matrix), 1), BATCH):
+        frame = codes.decode(matrix[at : at + BATCH])
+        answer = case.scorer.answers(frame)
+        said.append(case.scorer.predictions(answer))
+        # A package without guards says nothing of trust, and callers take every answer.
+        trust.append(answer["trusted"][:, 0].astype(bool) if "trusted" in answer else np.ones(len(frame), dtype=bool))
+    return joined_predictions(said), np.concatenate(trust)
 
 
 def hidden(codes: Codes) -> frozenset[str]:

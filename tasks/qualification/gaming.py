@@ -14,7 +14,7 @@ from tasks.check import Check, Subject, not_applicable, on_package
 from tasks.guards.conformal import SURELY, clopper_pearson
 from tasks.multiplicity import records_for_mean
 from tasks.qualification.case import Case, Floats, case_of
-from tasks.qualification.codes import Codes, codes_of, hidden, trusted
+from tasks.qualification.codes import Codes, codes_of, hidden
 from tasks.qualification.gaming_moves import Columns, Moves, best_moves
 from tasks.qualification.gaming_plots import plots
 from tasks.qualification.goals import Goal, goals_of
@@ -37,9 +37,10 @@ def measure(subject: Subject) -> Evidence:
 def measure_gaming(case: Case, options: Gaming, named: tuple[str, ...] | None = None) -> Evidence:
     """Who gets what they want by changing only columns with the role actor_controlled (`named`; default: the case's).
 
-    Metrics, for each goal: `crosses_by_gaming:GOAL`, a share of those who do not have it; `surely_crosses_by_gaming:…`,
-    the one-sided sure share; `crosses_by_gaming:GOAL:COLUMN` (and of pairs); `gain:GOAL`, mean gain in probability or
-    in the target's unit; `trusted_share_of_crossings:GOAL`. Records: who gains most, with the move in words.
+    Metrics, for each goal: `crosses_by_gaming:GOAL`, the share of those who do not have it who get it in an answer that
+    callers are told to trust, and `crosses_unless_guarded:GOAL`, whatever callers are told; each with `surely_…`, the
+    one-sided sure share; `crosses_by_gaming:GOAL:COLUMN` (and of pairs); `gain:GOAL`, mean gain in probability or in
+    the target's unit. Records: who crosses and gains most, with the move in words.
     """
     codes = codes_of(case)
     columns = [
@@ -86,21 +87,17 @@ def _nothing_to_move(case: Case, codes: Codes, options: Gaming, named: tuple[str
 
 
 def _goal_rows(played: Played, goal: Goal) -> list[Row]:
-    wanting, best = goal.wanting(played.moves.before), played.moves.overall(goal)
-    n = int(wanting.sum())
-    required = records_for_mean(SMALLEST, 0.5, SURELY, played.case.tier.power)
-    name, crossed = f"crosses_by_gaming:{goal.name}", best.reached[wanting]
-    low, _ = clopper_pearson(int(crossed.sum()), n, 1 - 2 * SURELY / len(played.goals))
-    gain = (best.score - goal.score(played.moves.before))[wanting]
-    still = trusted(played.case, played.codes, played.moves.simplest(goal).cells[best.reached])
-    rows: list[Row] = [
-        _share(name, crossed, required),
-        (f"surely_{name}", low if n else np.nan, np.nan, np.nan, n, required),
-        (f"gain:{goal.name}", *_mean(gain), n, required),
-        _share(f"trusted_share_of_crossings:{goal.name}", still, 0),
-    ]
+    wanting, best = goal.wanting(played.moves.before), played.moves.taken(goal)
+    n, required = int(wanting.sum()), records_for_mean(SMALLEST, 0.5, SURELY, played.case.tier.power)
+    name = f"crosses_by_gaming:{goal.name}"
+    rows: list[Row] = []
+    for each, hits in ((name, best.crosses), (f"crosses_unless_guarded:{goal.name}", best.reaches)):
+        low, _ = clopper_pearson(int(hits[wanting].sum()), n, 1 - 2 * SURELY / len(played.goals))
+        rows.append(_share(each, hits[wanting], required))
+        rows.append((f"surely_{each}", low if n else np.nan, np.nan, np.nan, n, required))
+    rows.append((f"gain:{goal.name}", *_mean((best.score - goal.score(played.moves.before))[wanting]), n, required))
     singles = [(f"{name}:{_named(played.codes, at)}", one) for at, one in played.moves.best[goal.name].items()]
-    return rows + [_share(each, one.reached[wanting], required) for each, one in singles]
+    return rows + [_share(each, one.crosses[wanting], required) for each, one in singles]
 
 
 def _named(codes: Codes, columns: Columns) -> str:
@@ -123,14 +120,15 @@ def _mean(values: Floats) -> tuple[float, float, float]:
 def _records(played: Played) -> pd.DataFrame:
     parts = [_goal_records(played, goal) for goal in played.goals]
     every = pd.concat(parts, ignore_index=True)
-    return every.sort_values(["crosses", "gain"], ascending=False, kind="stable").head(MOST_ROWS).reset_index(drop=True)
+    worst = every.sort_values(["crosses", "crosses_unless_guarded", "gain"], ascending=False, kind="stable")
+    return worst.head(MOST_ROWS).reset_index(drop=True)
 
 
 def _goal_records(played: Played, goal: Goal) -> pd.DataFrame:
-    best, before = played.moves.simplest(goal), goal.score(played.moves.before)
+    best, before = played.moves.taken(goal), goal.score(played.moves.before)
     gain = best.score - before
-    order = np.argsort(-(gain + 1e9 * best.reached), kind="stable")[:MOST_ROWS]
-    rows = order[goal.wanting(played.moves.before)[order] & (gain[order] > 0)]
+    order = np.lexsort((-gain, -best.rank))
+    rows = order[goal.wanting(played.moves.before)[order] & ((gain[order] > 0) | best.reaches[order])][:MOST_ROWS]
     return pd.DataFrame(
         {
             "record": rows,
@@ -138,8 +136,8 @@ def _goal_records(played: Played, goal: Goal) -> pd.DataFrame:
             "score": goal.sign * before[rows],
             "score_then": goal.sign * best.score[rows],
             "gain": gain[rows],
-            "crosses": best.reached[rows],
-            "trusted_then": trusted(played.case, played.codes, best.cells[rows]),
+            "crosses": best.crosses[rows],
+            "crosses_unless_guarded": best.reaches[rows],
             "best_move": [change(played.codes, played.moves.cells[row], best.cells[row]) for row in rows],
         }
     )
@@ -147,14 +145,12 @@ def _goal_records(played: Played, goal: Goal) -> pd.DataFrame:
 
 def best_move(played: Played, goal: Goal) -> str:
     """What a person would do, in words: the change that takes most of those who can across."""
-    best = played.moves.simplest(goal)
-    if not best.reached.any():
+    best = played.moves.taken(goal)
+    if not best.reaches.any():
         return f"for {goal.name}: nothing gets anybody across"
-    told = Counter(
-        _set(played.codes, *pair)
-        for pair in zip(played.moves.cells[best.reached], best.cells[best.reached], strict=True)
-    )
-    most = [f"{words} ({count / best.reached.sum():.0%} of those who cross)" for words, count in told.most_common(TOLD)]
+    moved = zip(played.moves.cells[best.reaches], best.cells[best.reaches], strict=True)
+    told = Counter(_set(played.codes, *pair) for pair in moved)
+    most = [f"{words} ({count / best.reaches.sum():.0%} of those who cross)" for words, count in told.most_common(TOLD)]
     return f"for {goal.name}: " + "; ".join(most)
 
 

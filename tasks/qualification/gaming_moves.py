@@ -5,31 +5,47 @@ from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
+import numpy.typing as npt
 
 from infra.runtime import Predictions
 from tasks.qualification.case import Case, Flags, Floats
-from tasks.qualification.codes import Codes, asked
+from tasks.qualification.codes import Codes, asked, asked_and_trusted
 from tasks.qualification.dependence import grid
 from tasks.qualification.goals import Goal
 
 MOST_ASKED = 300_000
 # Values of each column when two are moved together.
 PAIR_POINTS = 6
+TRUSTED = 2
 Columns = tuple[int, ...]
+Ranks = npt.NDArray[np.int64]
 
 
 @dataclass
 class Best:
-    """Of each record the best move of some columns: whether it reaches the goal, its score and its cells (n, k)."""
+    """Of each record the best move of some columns: its `rank`, its `score` and its `cells` (n, k).
 
-    reached: Flags
+    Rank 2: it reaches the goal and callers are told to trust the answer; 1: it reaches it all the same; 0: it does not.
+    """
+
+    rank: Ranks
     score: Floats
     cells: Floats
 
-    def improved_by(self, reached: Flags, score: Floats, cells: Floats) -> None:
-        """Takes what reaches the goal before what does not, and the higher score of two alike."""
-        better = (reached & ~self.reached) | ((reached == self.reached) & (score > self.score))
-        self.reached, self.score = np.where(better, reached, self.reached), np.where(better, score, self.score)
+    @property
+    def crosses(self) -> Flags:
+        """Reaches the goal, and is trusted."""
+        return np.asarray(self.rank == TRUSTED)
+
+    @property
+    def reaches(self) -> Flags:
+        """Reaches the goal, trusted or not."""
+        return np.asarray(self.rank > 0)
+
+    def improved_by(self, rank: Ranks, score: Floats, cells: Floats) -> None:
+        """Takes the higher rank, and the higher score of two alike."""
+        better = (rank > self.rank) | ((rank == self.rank) & (score > self.score))
+        self.rank, self.score = np.where(better, rank, self.rank), np.where(better, score, self.score)
         self.cells = np.where(better[:, None], cells, self.cells)
 
 
@@ -43,24 +59,19 @@ class Moves:
     questions: int
     pairs_left_out: int
 
-    def overall(self, goal: Goal) -> Best:
-        """The best of all moves."""
-        return self._best(goal, self.best[goal.name].values())
-
-    def simplest(self, goal: Goal) -> Best:
-        """The best move of one column for whoever reaches the goal by one, and the best of all for the others."""
+    def taken(self, goal: Goal) -> Best:
+        """What each person would do: the best move of one column where that is as good as any, else the best of all."""
         tried = self.best[goal.name]
+        best = self._best(goal, tried.values())
         alone = self._best(goal, [one for columns, one in tried.items() if len(columns) == 1])
-        best = self.overall(goal)
-        kept = alone.reached[:, None]
-        return Best(
-            best.reached, np.where(alone.reached, alone.score, best.score), np.where(kept, alone.cells, best.cells)
-        )
+        enough = (alone.rank == best.rank) & best.reaches
+        cells = np.where(enough[:, None], alone.cells, best.cells)
+        return Best(best.rank, np.where(enough, alone.score, best.score), cells)
 
     def _best(self, goal: Goal, moves: Iterable[Best]) -> Best:
         best = _nothing_moved(self.before, self.cells, goal)
         for one in moves:
-            best.improved_by(one.reached, one.score, one.cells)
+            best.improved_by(one.rank, one.score, one.cells)
         return best
 
 
@@ -98,7 +109,7 @@ def _promising(
 
 
 def _nothing_moved(before: Predictions, cells: Floats, goal: Goal) -> Best:
-    return Best(np.zeros(len(cells), dtype=bool), goal.score(before), cells.copy())
+    return Best(np.zeros(len(cells), dtype=np.int64), goal.score(before), cells.copy())
 
 
 def _try_all(
@@ -117,7 +128,7 @@ def _try_all(
     for combination in product(*values):
         moved = cells.copy()
         moved[:, list(columns)] = combination
-        after = asked(case, codes, moved)
+        after, trust = asked_and_trusted(case, codes, moved)
         for goal in goals:
             reached = goal.wanting(before) & goal.reached(before, after)
-            best[goal.name][columns].improved_by(reached, goal.score(after), moved)
+            best[goal.name][columns].improved_by(np.where(trust, TRUSTED, 1) * reached, goal.score(after), moved)
