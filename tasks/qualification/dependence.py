@@ -11,7 +11,7 @@ from tasks.qualification.case import Case, Floats
 from tasks.qualification.codes import Codes, asked, hidden
 from tasks.qualification.contributions import value_of
 
-CURVES, POINTS, RECORDS = 4, 12, 100
+CURVES, POINTS, RECORDS = 3, 10, 100
 
 
 def measure_dependence(case: Case, codes: Codes, order: list[int]) -> list[dict[str, Any]]:

@@ -27,7 +27,8 @@ from tasks.qualification.reliance import (
     sure_share,
 )
 
-WORST, TOLD = 20, 3
+WORST, RANKS = 20, ("most", "second", "third")
+TOLD = len(RANKS)
 # With two columns one of them always holds more than half of all.
 FEWEST_COLUMNS = 3
 Row = tuple[str, float, float, float, int, int]
@@ -89,11 +90,19 @@ def measure_explanations(case: Case, options: Explanations, champion: Scorer | N
         "noise": one.reliance.noise,
         "against_champion": told,
         "background": f"{explained.background} training rows, drawn by chance",
+        "explains": _explains(one.case),
         "mean_contribution": _mean_contributions(one.codes, explained),
         "dependence": measure_dependence(one.case, one.codes, _order(one)),
         "power": case.tier.power,
     }
     return Evidence("explanations", metric_rows(metrics), records, facts)
+
+
+def _explains(case: Case) -> str:
+    """Which number the contributions add up to."""
+    if not case.classifies:
+        return "the prediction"
+    return f"the probability of {case.positive or 'the label that was said'}"
 
 
 def _order(one: Asked) -> list[int]:
@@ -129,7 +138,7 @@ def _sure_rows(one: Asked, found: Floats, deviation: Floats) -> list[Row]:
     return [
         (
             name,
-            sure_share(found[at], deviation[at], n, questions),
+            np.maximum(sure_share(found[at], deviation[at], n, questions), 0.0),
             np.nan,
             np.nan,
             n,
@@ -182,6 +191,7 @@ def _explained(one: Asked) -> tuple[Contributions, pd.DataFrame]:
     size = one.options.background or background_size(len(chosen), len(codes.columns))
     held = case.train.iloc[rng.choice(len(case.train), min(size, len(case.train)), replace=False)]
     found = contributions(case, codes, one.cells[chosen], codes.encode(held))
+    because = [_because(codes, *pair) for pair in zip(one.cells[chosen], found.values, strict=True)]
     records = pd.DataFrame(
         {
             "record": chosen,
@@ -190,24 +200,22 @@ def _explained(one: Asked) -> tuple[Contributions, pd.DataFrame]:
             "said": said.values[chosen],
             "explained_answer": found.answers,
             "base": found.base,
-            "because": [
-                _because(codes, row, values) for row, values in zip(one.cells[chosen], found.values, strict=True)
-            ],
+            **{f"adds_{rank}": words for rank, words in zip(RANKS, zip(*because, strict=True), strict=True)},
             "loss": loss[chosen],
         }
     )
     return found, records
 
 
-def _because(codes: Codes, cells: Floats, values: Floats) -> str:
-    """The largest contributions: `income 12,000 (-0.21), job clerk (+0.05)`; no value of a hidden column."""
+def _because(codes: Codes, cells: Floats, values: Floats) -> list[str]:
+    """The largest contributions, such as `income 12,000: −0.21`; no value of a hidden column."""
     secret = hidden(codes)
     told = []
-    for at in np.argsort(-np.abs(values), kind="stable")[:TOLD]:
+    for at in np.argsort(-np.abs(values), kind="stable")[:TOLD].tolist():
         name = codes.columns[at].name
-        word = "(its value is not shown)" if name in secret else codes.word(int(at), cells[at])
+        word = "(its value is not shown)" if name in secret else codes.word(at, cells[at])
         told.append(f"{name} {word}: {signed(values[at])}")
-    return "; ".join(told)
+    return told + [""] * (TOLD - len(told))
 
 
 def signed(value: float) -> str:

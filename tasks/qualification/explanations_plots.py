@@ -8,13 +8,11 @@ from matplotlib.axes import Axes
 from expectations.records import Evidence
 from tasks.drawing import BLUE, PALE, Plot, bars, draw, number, short
 
-CURVES = 2
-
 
 def plots(evidence: Evidence, spec: Mapping[str, Any]) -> list[Plot | None]:
-    """What the answers hang on, and how they depend on the two first columns."""
+    """What the answers hang on, and how they depend on the first columns."""
     title, axis = "What the answers hang on", "share of all movement when a column is shuffled"
-    curves = list(evidence.facts.get("dependence") or [])[:CURVES]
+    curves = list(evidence.facts.get("dependence") or [])
     return [bars(evidence.metrics, "share:", title, axis, {}), *(_curve(one) for one in curves)]
 
 

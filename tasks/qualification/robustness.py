@@ -155,7 +155,7 @@ def _facts(searched: Searched, whole: Case, records: pd.DataFrame) -> dict[str, 
 def _example(row: "pd.Series[Any]") -> str:
     trust = "still trusted" if row["trusted_then"] else "no longer trusted"
     said, then = (number(row[name]) for name in ("said", "says_then"))
-    return f"{row['change']}: {said} → {then}, distance {row['distance']:.3g}, {trust}"
+    return f"{row['change']} ({said} → {then}, distance {row['distance']:.3g}, {trust})"
 
 
 QUESTION = "How small a plausible change turns the decision?"
