@@ -144,8 +144,12 @@ MEANINGS = {
         "Clean texts in the data source: look-alikes, unseen marks, spelling.",
     ),
     "surely_crosses_by_gaming": Meaning(
-        "share of those refused who surely become {of} by changing only what they control",
-        "Leave out or bound the columns that applicants control, or check what they state.",
+        "share of those without it who surely get {of}, and are trusted, by changing only what they control",
+        "Leave out or bound the columns that people control, or check what they state.",
+    ),
+    "surely_crosses_unless_guarded": Meaning(
+        "share of those without it who surely get {of} by changing only what they control, guards left aside",
+        "See that whoever uses the answers heeds `trusted`, or bound the columns that people control.",
     ),
     "actor_controlled_columns": Meaning(
         "columns that those concerned control",

@@ -18,10 +18,10 @@ def both_decide(rng):
     offer = rng.choice([f"offer {number}" for number in range(10)], len(frame))
     good = (frame["term"] <= 6) & (offer == "offer 0")
     # Often enough to be learned.
-    both = rng.random(len(frame)) < 0.1
+    both = rng.random(len(frame)) < 0.25
     frame["term"], offer = np.where(both, 6.0, frame["term"]), np.where(both, "offer 0", offer)
     good |= both
-    answer = np.where(good ^ (rng.random(len(frame)) < 0.03), POSITIVE, "no")
+    answer = np.where(good ^ (rng.random(len(frame)) < 0.06), POSITIVE, "no")
     return frame.assign(offer=offer, **{TARGET: answer})
 
 
