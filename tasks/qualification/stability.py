@@ -101,7 +101,7 @@ def _check_names(case: Case, asked: Stability) -> None:
             near = difflib.get_close_matches(name, there, n=1)
             instead = f"the nearest is {near[0]!r}" if near else f"there are {', '.join(there) or 'none'}"
             problems.append(
-                f"checks.stability.{part}: expected a number column that a caller sends, {instead}; found {name!r}."
+                f"checks.stability.{part}: expected a number column that a caller sends, found {name!r}; {instead}."
             )
     if problems:
         raise CannotAsk.all_of(problems)
