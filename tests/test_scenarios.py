@@ -1,6 +1,7 @@
 """What is said of records that were made to provoke: the declared, the generated and the searched ones."""
 
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from expectations.errors import CannotAsk
 from expectations.options.scenarios import Expected, Scenarios
 from infra.spec_file import read_spec
+from tasks.convertible import check_convertible
 from tasks.qualification.answered import plausible_interval
 from tasks.qualification.declared import declared_rows
 from tasks.qualification.scenarios import CHECK, measure_scenarios
@@ -122,6 +124,17 @@ def test_an_answer_that_hangs_on_its_batch_is_told(numbers):
     assert values(measure_scenarios(ranks, FEW, {}))["value"]["batch_differences"] > 100
 
 
+def test_a_package_that_cannot_take_no_records_is_told_apart(numbers):
+    class Some(Broken):
+        def answers(self, frame):
+            if not len(frame):
+                raise RuntimeError("no rows")
+            return self.inner.answers(frame)
+
+    found = values(measure_scenarios(replace(numbers, scorer=Some(numbers.scorer, None)), FEW, {}))["value"]
+    assert (found["empty_batch_crashes"], found["crashes"]) == (1, 0)
+
+
 def test_the_plausible_interval_has_its_ends_inside(numbers):
     assert plausible_interval(numbers, (0, 5)) == (0, 5)
     for says, found in ((5.0, 0), (np.nextafter(5, 6), 1)):
@@ -189,6 +202,15 @@ RICH, POOR = {"income": 60000, "amount": 2000}, {"income": 9000, "amount": 25000
 )
 def test_a_declared_set_says_how_many_of_its_rows_came_out_as_declared(loans, rows, expect, share):
     assert held(loans, asked(rows=rows, fill=True, expect=expect)) == share
+
+
+def test_a_declared_set_tells_what_came_of_it(loans):
+    scenarios = asked(rows=[RICH, {"income": 1e9}], fill=True, expect="answer")
+    sets = declared_rows(scenarios, ".", None, loans.scorer.sent)
+    got = measure_scenarios(loans, scenarios, sets).records.set_index("scenario").loc["one", "got"]
+    assert got.startswith("yes 2× with a chance of 0.")
+    assert "; 1 refused: " in got
+    assert "outside:income 1×" in got
 
 
 def test_a_share_on_its_limit_holds(loans):
@@ -286,3 +308,14 @@ def test_a_forest_of_numbers_with_gaps_holds(numbers):
     frame["b"] = frame["b"].mask(rng.random(500) < 0.3)
     one = case(make_pipeline(columns(), RandomForestRegressor(20, random_state=0)), parted(frame), "y")
     assert measure_scenarios(one, FEW, {}).records["held"].all()
+
+
+def test_a_set_that_lacks_columns_is_told_before_the_training(tmp_path):
+    classes(60).to_parquet(tmp_path / "loans.parquet")
+    (tmp_path / "short.csv").write_text("income\n1\n")
+    data = {"target": "y", "sources": {"loans": {"path": "loans.parquet"}}}
+    sets = {"sets": [{"name": "one", "path": "short.csv", "expect": "refuse"}]}
+    spec = {**SPEC, "data": data, "checks": {"scenarios": sets}, "candidate": {"train": "train:never"}}
+    (tmp_path / "release.yaml").write_text(yaml.safe_dump(spec))
+    with pytest.raises(CannotAsk, match="'one': expected the columns income, amount, town; amount, town are lacking"):
+        check_convertible(read_spec(tmp_path / "release.yaml"), datetime(2026, 1, 1))

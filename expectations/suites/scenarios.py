@@ -17,6 +17,7 @@ def scenarios_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]:
     asked = spec.checks.scenarios
     return [
         *(metric(name, high=0) for name in NEVER),
+        metric("empty_batch_crashes", high=0, severity="warning"),
         *(metric(name, high=0, severity=severity) for name in REFUSED if name in metrics),
         *(metric(m, high=asked.swapped, severity=severity) for m in metrics if m.startswith("sure_swapped:")),
         *(metric(f"scenario:{one.name}", low=one.expect.share) for one in asked.sets),

@@ -21,7 +21,8 @@ SUM_SLACK = 1e-3
 @dataclass(frozen=True)
 class Answered:
     """Of n records: what was `said`, `trusted` (n,), `finite` (n,): neither NaN nor infinite, `plausible` (n,): what an
-    answer can be, and `half` (n,): half the width of the interval, NaN where there is none.
+    answer can be, `half` (n,): half the width of the interval, NaN where there is none, and `flags` (n, reasons): why
+    it is not to be trusted.
 
     `crash` says what was raised instead of an answer; `said` is None then and every flag false.
     """
@@ -31,6 +32,7 @@ class Answered:
     finite: Flags
     plausible: Flags
     half: Floats
+    flags: Flags
     crash: str = ""
 
     def __len__(self) -> int:
@@ -43,7 +45,7 @@ class Answered:
             chances = None if said.probabilities is None else said.probabilities[rows]
             said = Predictions(said.values[rows], chances, said.classes)
         flags = (self.trusted[rows], self.finite[rows], self.plausible[rows])
-        return Answered(said, *flags, self.half[rows], self.crash)
+        return Answered(said, *flags, self.half[rows], self.flags[rows], self.crash)
 
 
 def answered(case: Case, frame: pd.DataFrame, plausible: Interval) -> Answered:
@@ -56,7 +58,7 @@ def answered(case: Case, frame: pd.DataFrame, plausible: Interval) -> Answered:
     except Exception as error:  # noqa: BLE001  Whatever is raised on a record is what this looks for.
         none = np.zeros(len(frame), dtype=bool)
         why = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
-        return Answered(None, none, none, none, np.full(len(frame), np.nan), why)
+        return Answered(None, none, none, none, np.full(len(frame), np.nan), none.reshape(-1, 1), why)
 
 
 def _told(said: Predictions, answers: list[dict[str, Any]], plausible: Interval, n: int) -> Answered:
@@ -69,7 +71,10 @@ def _told(said: Predictions, answers: list[dict[str, Any]], plausible: Interval,
     ]
     can_be = _labels(said) if said.classes else (said.values >= plausible[0]) & (said.values <= plausible[1])
     half = np.concatenate([_half(answer, len(flags)) for answer, flags in zip(answers, trusted, strict=True)])
-    return Answered(said, np.concatenate(trusted), np.asarray(finite), np.asarray(can_be), half)
+    flags = [
+        answer.get("flags", np.zeros((len(mine), 0), dtype=bool)) for answer, mine in zip(answers, trusted, strict=True)
+    ]
+    return Answered(said, np.concatenate(trusted), np.asarray(finite), np.asarray(can_be), half, np.concatenate(flags))
 
 
 def _half(answer: Mapping[str, Any], n: int) -> Floats:

@@ -20,7 +20,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Batches:
-    """Metrics, one row per scenario, and how many of them crashed."""
+    """Metrics, one row per scenario, and how many of those with records crashed."""
 
     metrics: list[tuple[str, float, float, float, int, int]]
     rows: list[dict[str, Any]]
@@ -44,8 +44,12 @@ def measure_batches(case: Case, interval: Interval, rng: np.random.Generator) ->
         _row("no records", "no answers", np.zeros(0, dtype=bool), empty.crash),
     ]
     different = int(shuffled.sum() + alone.sum())
-    metrics = [("batch_differences", float(different), NONE, NONE, len(shuffled) + len(alone), 1)]
-    return Batches(metrics, rows, sum(bool(row["crash"]) for row in rows))
+    metrics = [
+        ("batch_differences", float(different), NONE, NONE, len(shuffled) + len(alone), 1),
+        # A figure of its own: an error harms nobody who sent nothing.
+        ("empty_batch_crashes", float(bool(empty.crash)), NONE, NONE, 1, 1),
+    ]
+    return Batches(metrics, rows, sum(bool(row["crash"]) for row in rows[:-1]))
 
 
 def _differs(once: Answered, places: npt.NDArray[np.intp], other: Answered) -> Flags:

@@ -105,6 +105,34 @@ def holds(case: Case, expect: Expected, answer: Answered) -> Flags:
     return held
 
 
+def got(case: Case, answer: Answered) -> str:
+    """What came of a set in words: the answers, and of what is not trusted how often each reason was given."""
+    if answer.said is None:
+        return answer.crash
+    if case.classifies:
+        labels, counts = np.unique(answer.said.values.astype(str), return_counts=True)
+        said = ", ".join(f"{label} {count}×" for label, count in zip(labels, counts, strict=True))
+        said += _between(case.score(answer.said), " with a chance of ") if answer.said.probabilities is not None else ""
+    else:
+        said = _between(answer.said.values, "")
+    return f"{said}; {_refused(case, answer)}"
+
+
+def _between(values: npt.NDArray[np.float64], before: str) -> str:
+    low, high = (f"{end:.6g}" for end in (np.min(values), np.max(values)))
+    return before + (low if low == high else f"{low} to {high}")
+
+
+def _refused(case: Case, answer: Answered) -> str:
+    flags = case.scorer.signature.get("reasons", {}).get("flags", [])
+    counts = sorted(
+        ((int(n), name) for n, name in zip(answer.flags.sum(axis=0), flags, strict=False) if n), reverse=True
+    )
+    why = ", ".join(f"{name} {n}×" for n, name in counts[:5])
+    refused = int((~answer.trusted).sum())
+    return f"{refused} refused: {why}" if refused and why else f"{refused} refused"
+
+
 def expected_words(expect: Expected) -> str:
     """What is expected, as a person would say it."""
     said = [

@@ -178,7 +178,7 @@ def _declared(
         after = answered(case, declared.completed(case, one.name, sets[one.name]), interval)
         share = float(declared.holds(case, one.expect, after).mean())
         row = _row("declared", one.name, after, declared.expected_words(one.expect), share >= one.expect.share)
-        rows.append({**row, "share_held": share})
+        rows.append({**row, "share_held": share, "got": declared.got(case, after)})
     return rows
 
 
