@@ -26,7 +26,6 @@ FAULTS: tuple[Planted, ...] = (
         "sure_swapped:income",
         mixed_units,
         train="forest",
-        related=("robustness", "stability", "poisoning", "calibration", "slices"),
     ),
     Planted(
         "a declared label does not come", "scenarios", "scenario:poor", spec=declared(label="yes"), train="logistic"

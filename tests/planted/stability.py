@@ -30,10 +30,11 @@ def claimed(**claims: str) -> dict[str, object]:
 
 
 IN_TIME = {"sources": {"loans": {"event_time": "day"}}, "split": {"by": "time"}}
-EVERY = ("robustness", "slices", "calibration", "gaming", "poisoning", "leakage", "scenarios")
+# An answer that hangs on digits is easily turned; one of another world is neither calibrated nor alike for all.
+DIGIT, TURN = ("calibration", "explanations", "robustness"), ("calibration", "slices")
 
 FAULTS: tuple[Planted, ...] = (
-    Planted("answers hang on a digit", "stability", "sure_flips:code", by_digit, related=EVERY),
+    Planted("answers hang on a digit", "stability", "sure_flips:code", by_digit, related=DIGIT),
     Planted("a monotone claim that is the wrong way round", "stability", "income", spec=claimed(income="decreasing")),
-    Planted("a world that turns", "stability", "decay_per_month", turning, {"data": IN_TIME}, related=EVERY),
+    Planted("a world that turns", "stability", "decay_per_month", turning, {"data": IN_TIME}, related=TURN),
 )
