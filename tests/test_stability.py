@@ -239,7 +239,9 @@ def test_a_fall_on_the_slack_is_no_violation():
 
 def test_of_many_classes_a_claim_cannot_be_told_and_is_not_passed():
     frame = table().assign(y=lambda rows: pd.cut(rows["a"], 3, labels=["low", "middle", "high"]).astype(str))
-    evidence = measure_stability(numbers(LogisticRegression(), frame), Stability(monotone={"a": "increasing"}))
+    evidence = measure_stability(
+        numbers(LogisticRegression(max_iter=1000), frame), Stability(monotone={"a": "increasing"})
+    )
     row = values(evidence).loc["sure_violations:a"]
     assert row["n"] < row["n_required"]
     assert "more than two classes" in evidence.facts["monotone"]["not_asked"]
