@@ -8,7 +8,7 @@ from expectations.parts import Part
 
 Value = str | int | float | bool | None
 # What the check must be able to find, by tier: a slice that holds this share of the records and is worse by so many
-# standard deviations of the loss (Cohen: 0.5 is medium, 0.8 large). A table with 1,000 test rows can tell it at each.
+# standard deviations of the loss (Cohen: 0.5 is medium, 0.8 large). 1,000 test rows can tell it at each tier.
 CARED = {1: (0.2, 0.8), 2: (0.2, 0.8), 3: (0.1, 0.6), 4: (0.1, 0.6)}
 
 

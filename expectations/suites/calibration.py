@@ -3,9 +3,10 @@
 from expectations.expectation import Expectation, Severity, metric
 from expectations.spec import ReleaseSpec
 
-# How far probabilities are surely off on average (or predictions, in standard deviations of the target): one in twenty.
-# Boosting, logistic models and forests with leaves of a few records stay below, also without recalibration.
-TOLERATED = 0.05
+# How far probabilities are surely off on average (or predictions, in standard deviations of the target). Logistic
+# models and boosting come to 0.02, forests on many noisy columns to 0.05 (they are too modest), naive Bayes to 0.1 and
+# more.
+TOLERATED = 0.075
 # How far they are surely off on average in a group: a stated nine of ten means eight there.
 IN_GROUP = 0.1
 # A conformal interval promises its coverage on the whole and not in each group: nine of ten may be 85 of 100 in one.

@@ -3,9 +3,10 @@
 from expectations.expectation import Expectation, Severity, metric
 from expectations.spec import ReleaseSpec
 
-# In standard deviations of the loss: half of what Cohen (1988) calls a small effect. What is surely worse by less than
-# this is found in any large table, since no model fits everywhere alike, and nobody would act on it.
-TOLERATED = 0.1
+# In standard deviations of the loss, below what Cohen (1988) calls a small effect (0.2). Where a quarter of the labels
+# are wrong it is 6.5 points. What is surely worse by less is found in any large table, since no model fits everywhere
+# alike, and nobody would act on it.
+TOLERATED = 0.15
 # From this tier on a slice that is surely worse stops a release.
 STOPS = 3
 

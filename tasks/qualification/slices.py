@@ -20,7 +20,7 @@ from tasks.qualification.case import Case, Flags, Floats, case_of
 from tasks.qualification.interval_plot import intervals
 from tasks.qualification.levels import Codes, Cut, column_of, cut_of, rows_where
 from tasks.qualification.slices_search import Conditions, Found, Sought, holds, search
-from tasks.qualification.slices_test import NAN, Excess, adjusted, excess_of, strata_of, sure_bounds
+from tasks.qualification.slices_test import NAN, Excess, adjusted, excess_of, levels_of, strata_of, sure_bounds
 
 Row = tuple[str, float, float, float, int, int]
 # Levels of a category that are asked about; below this share of training a level is one of "(others)".
@@ -30,7 +30,7 @@ FEWEST = 40
 MOST_NAMED = 3
 SOURCES = (
     "search: SliceLine (Sagadeeva, Boehm 2021); intervals: Welch (1947) after direct standardisation by the score; "
-    "many slices: Benjamini, Hochberg (1995) for p, Bonferroni for the sure bounds"
+    "many slices: Benjamini, Hochberg (1995) for p, weighted Bonferroni (Holm 1979) for the sure bounds"
 )
 
 
@@ -139,7 +139,9 @@ def _rows(case: Case, asked: Slices, tested: list[Tested], bounds: Floats, p: Fl
     """The sure bounds are in standard deviations of the loss; differences and losses in its own unit."""
     questions = max(1, len(asked.declared) + (asked.tested if asked.conditions else 0))
     share, effect = CARED[case.tier.level]
-    members = records_for_mean(effect - TOLERATED, 1.0, case.tier.alpha / questions, case.tier.power)
+    # What is so much worse is the search's first suspicion.
+    level = float(levels_of(questions, case.tier.alpha)[0])
+    members = records_for_mean(effect - TOLERATED, 1.0, level, case.tier.power)
     sizes = [_effect(one.excess, bound) for one, bound in zip(tested, bounds, strict=True)]
     found = [size for one, size in zip(tested, sizes, strict=True) if not one.declared and math.isfinite(size)]
     rows: list[Row] = [("slices_surely_worse", float((p <= case.tier.alpha).sum()), NAN, NAN, len(case.test), 1)]

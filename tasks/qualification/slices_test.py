@@ -96,6 +96,11 @@ def sure_bounds(found: list[Excess], alpha: float) -> npt.NDArray[np.float64]:
     Weighted Bonferroni (Holm 1979): the first, which the search thought the worst, has the largest part of alpha; the
     order was given by other records.
     """
-    parts = 1 / np.arange(1, len(found) + 1)
-    levels = alpha * parts / parts.sum()
+    levels = levels_of(len(found), alpha)
     return np.array([one.bound(level) for one, level in zip(found, levels, strict=True)], dtype=np.float64)
+
+
+def levels_of(count: int, alpha: float) -> Floats:
+    """(count,) parts of alpha: a half of the first's to the second, a third to the next."""
+    parts = 1 / np.arange(1, count + 1)
+    return np.asarray(alpha * parts / parts.sum())

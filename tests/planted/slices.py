@@ -6,21 +6,20 @@ from planted.base import POSITIVE, TARGET, Planted, clean
 
 
 def shuffled_labels(rng):
-    """Of people over 45 in two towns nobody knows the answer any more: two conditions at once."""
+    """Of people from 35 on in one town nobody knows the answer any more: two conditions at once."""
     frame = clean(rng, 8000)
-    inside = frame["town"].eq("Dunmore").to_numpy() & (frame["age"] >= 45).to_numpy()
+    inside = frame["town"].eq("Dunmore").to_numpy() & (frame["age"] >= 35).to_numpy()
     labels = frame[TARGET].to_numpy(copy=True)
     labels[inside] = rng.permutation(labels[inside])
     return frame.assign(**{TARGET: labels})
 
 
 def lost_incomes(rng):
-    """A branch loses the incomes of a sixth of the people, and records the wrong outcome for every second of them."""
-    frame = clean(rng, 6000)
-    lost = rng.random(len(frame)) < 1 / 6
-    wrong = lost & (rng.random(len(frame)) < 0.5)
+    """A branch with an eighth of the people records no incomes, and codes the outcome the other way round."""
+    frame = clean(rng, 8000)
+    lost = rng.random(len(frame)) < 1 / 8
     labels = np.where(frame[TARGET] == POSITIVE, "no", POSITIVE)
-    return frame.assign(income=frame["income"].mask(lost), **{TARGET: frame[TARGET].mask(wrong, labels)})
+    return frame.assign(income=frame["income"].mask(lost), **{TARGET: frame[TARGET].mask(lost, labels)})
 
 
 FAULTS: tuple[Planted, ...] = (
