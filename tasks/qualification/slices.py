@@ -144,22 +144,28 @@ def _rows(case: Case, asked: Slices, tested: list[Tested], bounds: Floats, p: Fl
     members = records_for_mean(effect - TOLERATED, 1.0, level, case.tier.power)
     sizes = [_effect(one.excess, bound) for one, bound in zip(tested, bounds, strict=True)]
     found = [size for one, size in zip(tested, sizes, strict=True) if not one.declared and math.isfinite(size)]
+    worse = "difference" if _cannot_say_hard(case, asked) else "excess"
     rows: list[Row] = [("slices_surely_worse", float((p <= case.tier.alpha).sum()), NAN, NAN, len(case.test), 1)]
     if asked.conditions:
         worst = max([0.0, *found])
-        rows.append(("worst_slice_excess_at_least", worst, NAN, NAN, half, math.ceil(members / share)))
+        rows.append((f"worst_slice_{worse}_at_least", worst, NAN, NAN, half, math.ceil(members / share)))
     sure = sorted(((size, one.words) for one, size in zip(tested, sizes, strict=True) if size > 0), reverse=True)
     named = {words for _, words in sure[:MOST_NAMED]}
     for one, size in zip(tested, sizes, strict=True):
         if one.declared:
             rows += _declared_rows(one, size, max(members, 1))
         elif one.words in named:
-            rows.append((f"found_slice_excess_at_least:{one.words}", size, NAN, NAN, one.excess.n, 1))
+            rows.append((f"found_slice_{worse}_at_least:{one.words}", size, NAN, NAN, one.excess.n, 1))
     return rows
 
 
+def _cannot_say_hard(case: Case, asked: Slices) -> bool:
+    """Without probabilities nobody knows which answers are like: a slice that is worse may simply be a hard one."""
+    return case.classifies and case.said.probabilities is None and asked.against == "alike"
+
+
 def _effect(excess: Excess, bound: float) -> float:
-    return float(bound / excess.spread) if excess.spread > 0 else 0.0 if excess.n else NAN
+    return float(bound / excess.spread) if excess.spread > 0 else 0.0 if excess.n > 1 else NAN
 
 
 def _declared_rows(one: Tested, size: float, members: int) -> list[Row]:
@@ -183,7 +189,8 @@ def _records(tested: list[Tested], bounds: Floats, p: Floats) -> pd.DataFrame:
         {
             "slice": one.words,
             "declared": one.declared,
-            "n": one.excess.n,
+            "n": one.excess.members,
+            "n_compared": one.excess.n,
             "loss_inside": one.excess.inside,
             "loss_outside": one.excess.outside,
             "loss_of_like_answers": one.excess.expected,
@@ -204,6 +211,8 @@ def _facts(case: Case, asked: Slices, found: Found, loss: Floats, sound: Flags) 
     names = {"error": "wrong labels" if case.classifies else "absolute error", "cost": "cost by the spec"}
     unit = names.get(asked.metric, "log loss" if case.classifies else "squared error")
     compared = "like answers (bands of the score)" if asked.against == "alike" else "all others"
+    if _cannot_say_hard(case, asked):
+        compared = "the same labels: without probabilities a slice that is worse may simply be a hard one"
     return {
         "loss": unit,
         "mean_loss": float(loss[sound].mean()) if sound.any() else None,

@@ -12,14 +12,18 @@ from tasks.qualification.levels import Codes
 
 NAN = float("nan")
 MOST_STRATA, IN_STRATUM = 10, 50
+# Fewer records outside say nothing of those inside.
+COMPARABLE = 5
 
 
 @dataclass(frozen=True)
 class Excess:
     """One slice beside the rest: mean losses inside and outside, what records outside with like answers lose, and how
-    much more it is inside; `error` and `freedom` are its standard error and degrees of freedom."""
+    much more the `n` of its `members` lose that have such; `error` and `freedom` are the standard error of that and its
+    degrees of freedom."""
 
     n: int
+    members: int
     inside: float
     outside: float
     expected: float
@@ -48,15 +52,12 @@ def strata_of(scores: Floats) -> Codes:
     return np.searchsorted(edges, held, side="right").astype(np.int64)
 
 
-def expected_loss(loss: Floats, strata: Codes, outside: Flags) -> tuple[Floats, Floats]:
-    """(per stratum: mean loss, variance of that mean) of the records outside; of all outside where a stratum has none
-    to compare with."""
-    n, all_mean, all_variance = outside.sum(), loss[outside].mean(), loss[outside].var()
+def expected_loss(loss: Floats, strata: Codes, outside: Flags) -> tuple[Floats, Floats, Flags]:
+    """(per stratum: mean loss, variance of that mean, are there enough to compare with?) of the records outside."""
     count = np.bincount(strata[outside], minlength=int(strata.max()) + 1)
     mean, square = (_mean(strata, values, outside, count) for values in (loss, loss**2))
-    few = count < 2
     variance = np.maximum(square - mean**2, 0) / np.maximum(count - 1, 1)
-    return np.where(few, all_mean, mean), np.where(few, all_variance / n, variance)
+    return mean, variance, count >= COMPARABLE
 
 
 def _mean(strata: Codes, values: Floats, chosen: Flags, count: Codes) -> Floats:
@@ -67,21 +68,26 @@ def _mean(strata: Codes, values: Floats, chosen: Flags, count: Codes) -> Floats:
 def excess_of(loss: Floats, strata: Codes, inside: Flags) -> Excess:
     """The slice against the rest with like answers: direct standardisation, and Welch's error (1947).
 
-    Of wrong labels (0 and 1) a slice without any spread has that of the rest, since twenty wrong of twenty are not all.
+    Members whose answers are like nobody's outside are not compared. Of wrong labels (0 and 1) a slice without any
+    spread has that of the rest, since twenty wrong of twenty are not all.
     """
-    n = int(inside.sum())
-    if n < 2 or n > len(loss) - 2:
-        return Excess(n, NAN, NAN, NAN, NAN, NAN, 1, NAN)
-    mean, variance = expected_loss(loss, strata, ~inside)
-    share = np.bincount(strata[inside], minlength=len(mean)) / n
-    beyond = loss[inside] - mean[strata[inside]]
+    members, rest = int(inside.sum()), loss[~inside]
+    held = float(loss[inside].mean()) if members else NAN
+    other = float(rest.mean()) if len(rest) else NAN
+    if members < 2 or len(rest) < 2:
+        return Excess(0, members, held, other, NAN, NAN, NAN, 1, NAN)
+    mean, variance, enough = expected_loss(loss, strata, ~inside)
+    compared = inside & enough[strata]
+    n = int(compared.sum())
+    if n < 2:
+        return Excess(n, members, held, other, NAN, NAN, NAN, 1, NAN)
+    share = np.bincount(strata[compared], minlength=len(mean)) / n
+    beyond = loss[compared] - mean[strata[compared]]
     within = beyond.var(ddof=1)
     if np.isin(loss, (0.0, 1.0)).all():
-        within = max(within, float(loss[~inside].var(ddof=1)))
-    error = np.sqrt(within / n + (share**2 * variance).sum())
-    expected = float(share @ mean)
-    held, rest = float(loss[inside].mean()), float(loss[~inside].mean())
-    return Excess(n, held, rest, expected, float(beyond.mean()), float(error), n - 1, float(loss.std()))
+        within = max(within, float(rest.var(ddof=1)))
+    error = float(np.sqrt(within / n + (share**2 * variance).sum()))
+    return Excess(n, members, held, other, float(share @ mean), float(beyond.mean()), error, n - 1, float(loss.std()))
 
 
 def adjusted(found: list[Excess]) -> Floats:
