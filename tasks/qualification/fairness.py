@@ -190,7 +190,8 @@ def _records(compared: list[Compared]) -> pd.DataFrame:
                     "compared": group in one.enough,
                 }
             )
-    return pd.DataFrame(rows).sort_values("judged", ascending=False, kind="stable", ignore_index=True)
+    table = pd.DataFrame(rows)
+    return table.sort_values("judged", ascending=False, kind="stable", ignore_index=True) if rows else table
 
 
 def _facts(case: Case, asked: Fairness, compared: list[Compared], proxies: list[Proxies]) -> dict[str, Any]:
