@@ -8,13 +8,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy.stats import norm
 
-from expectations.options.calibration import CARED, Calibration
+from expectations.options.calibration import CARED, CARED_IN_GROUP, Calibration
 from expectations.records import Evidence, metric_rows
 from expectations.suites.calibration import TOLERATED
 from tasks.check import Check, Subject, not_applicable, on_package
 from tasks.drawing import BLUE, INK, OCHRE, QUIET, Plot, draw, number, numbers, whiskers
 from tasks.multiplicity import records_for_mean
 from tasks.qualification.calibration_errors import (
+    CROSSED,
     NAN,
     Claims,
     claims_of,
@@ -59,29 +60,32 @@ def measure(subject: Subject) -> Evidence:
 def measure_calibration(case: Case, asked: Calibration, promise: Promise, groups: list[Group]) -> Evidence:
     """Errors of the probabilities (or of the predictions) overall and by group, coverage overall and by group, and what
     a threshold on confidence buys."""
-    claims, answered = claims_of(case), held_of(case)
-    if claims is None and answered is None:
+    claims = claims_of(case)
+    if claims is None:
         return not_applicable("calibration", "The classifier gives no probabilities, and its package no sets.")
-    rows, tables = [], []
-    if claims is not None:
-        table = reliability(claims, asked.bins)
-        rows += [*_overall(case, claims, table), *_by_group(case, claims, groups)]
-        tables.append(table)
-    if answered is not None:
-        needed = needed_in(case, claims.off if claims is not None else np.ones(1), len(groups))
-        rows += coverage_rows(*answered, promise, case.tier.min_records)
-        rows += group_coverage_rows(answered[0], groups, promise, needed)
-    curve, more = _curve(case)
-    rows += more + (
-        [few_row(groups, needed_in(case, claims.off, len(groups)))] if groups and claims is not None else []
-    )
-    records = pd.concat([*tables, curve], ignore_index=True) if tables or len(curve) else pd.DataFrame()
-    return Evidence("calibration", metric_rows(rows), records, _facts(case, claims, promise, groups))
+    known = [Group(one.name, one.rows[claims.known]) for one in groups]
+    table, needed = reliability(claims, asked.bins), needed_in(case, claims.off, len(groups))
+    curve, rows_of_curve = _curve(case)
+    rows = [*_overall(case, claims, table), *bias_rows(case, claims.off, known)]
+    rows += [*_coverage(case, claims, promise, known, needed), *rows_of_curve]
+    rows += [few_row(known, needed)] if known else []
+    records = pd.concat([table, curve], ignore_index=True) if len(table) or len(curve) else pd.DataFrame()
+    return Evidence("calibration", metric_rows(rows), records, _facts(case, claims, promise, known, needed))
+
+
+def _coverage(case: Case, claims: Claims, promise: Promise, groups: list[Group], needed: int) -> list[Row]:
+    """Overall and by group, of rows whose truth is known; nothing of a package without interval and set."""
+    answered = held_of(case)
+    if answered is None:
+        return []
+    held, sides = answered[0][claims.known], None if answered[1] is None else answered[1][claims.known]
+    whole = coverage_rows(held, sides, promise, case.tier.min_records)
+    return [*whole, *group_coverage_rows(held, groups, promise, needed)]
 
 
 def _overall(case: Case, claims: Claims, table: pd.DataFrame) -> list[Row]:
     n, found = len(claims.said), error_of(claims, case.seed)
-    spread = float(claims.off.std()) if n else 1.0
+    spread = CROSSED * float(claims.off.std()) if n else 1.0
     needed = records_for_mean(CARED[case.tier.level] - TOLERATED, spread, case.tier.alpha, case.tier.power)
     low, high = (max(0.0, end) for end in found.ends())
     rows: list[Row] = [
@@ -105,11 +109,6 @@ def _overall(case: Case, claims: Claims, table: pd.DataFrame) -> list[Row]:
 def _sure(bound: float) -> float:
     """No less than nothing; NaN stays what it is."""
     return bound if np.isnan(bound) else max(0.0, bound)
-
-
-def _by_group(case: Case, claims: Claims, groups: list[Group]) -> list[Row]:
-    known = [Group(one.name, one.rows[claims.known]) for one in groups]
-    return bias_rows(case, claims.off, known) if groups else []
 
 
 def confidence_of(case: Case) -> Floats | None:
@@ -163,16 +162,15 @@ def _mean(loss: Floats, rate: bool) -> Mean:
     return Mean(len(loss), float(loss.mean()) if len(loss) else NAN, float(loss.var()) if len(loss) else NAN, rate)
 
 
-def _facts(case: Case, claims: Claims | None, promise: Promise, groups: list[Group]) -> dict[str, Any]:
-    needed = needed_in(case, claims.off, len(groups)) if claims is not None and groups else 0
+def _facts(case: Case, claims: Claims, promise: Promise, groups: list[Group], needed: int) -> dict[str, Any]:
     return {
-        "claims": claims.about if claims is not None else "none: the classifier gives no probabilities",
-        "unit": "a probability" if claims is None or claims.chances else "standard deviations of the target",
+        "claims": claims.about,
+        "unit": "a probability" if claims.chances else "standard deviations of the target",
         "promised_coverage": promise.coverage,
         "calibration_rows": promise.calibrated,
         "groups": [one.name for one in groups],
         "too_small_to_tell": [f"{one.name}: {one.rows.sum()} of {needed}" for one in groups if one.rows.sum() < needed],
-        "looked_for": f"an error of {CARED[case.tier.level]:g} overall",
+        "looked_for": f"an error of {CARED[case.tier.level]:g}, in a group of {CARED_IN_GROUP[case.tier.level]:g}",
         "alpha": case.tier.alpha,
         "power": case.tier.power,
         "seed": case.seed,

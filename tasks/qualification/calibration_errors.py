@@ -13,6 +13,9 @@ from tasks.qualification.case import Case, Flags, Floats
 NAN = float("nan")
 # Probabilities are held between these before their logarithm is taken.
 EDGE = 1e-3
+# Where chance leads both halves astray in the same way, both seem right: their errors are correlated by at most 2 / pi,
+# the square of the mean of |z|.
+CROSSED = float(np.sqrt(1 + 2 / np.pi))
 IN_BIN, FEWEST = 25, 20
 
 
@@ -84,7 +87,7 @@ def error_of(claims: Claims, seed: int) -> Estimate:
     for learn, ask in ((half, ~half), (~half, half)):
         again = IsotonicRegression(out_of_bounds="clip").fit(claims.said[learn], claims.came[learn])
         seen[ask] = claims.off[ask] * np.sign(again.predict(claims.said[ask]) - claims.said[ask])
-    return Estimate(float(seen.mean()), float(seen.std(ddof=1) / np.sqrt(n)))
+    return Estimate(float(seen.mean()), float(CROSSED * seen.std(ddof=1) / np.sqrt(n)))
 
 
 def recalibration(claims: Claims) -> tuple[Estimate, Estimate] | None:

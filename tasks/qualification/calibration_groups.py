@@ -99,7 +99,8 @@ def needed_in(case: Case, off: Floats, groups: int) -> int:
 
 def bias_rows(case: Case, off: Floats, groups: list[Group]) -> list[Row]:
     """What came less what was said, per group, and how large that surely is, all groups together (Bonferroni)."""
-    needed, rows = needed_in(case, off, len(groups)), []
+    rows: list[Row] = []
+    needed = needed_in(case, off, len(groups))
     for one in groups:
         mine = off[one.rows]
         if len(mine) < needed:
