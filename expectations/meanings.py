@@ -16,6 +16,9 @@ class Meaning:
 GUARDS = "Set the guards tighter (guards.budgets, guards.plausible), or train on such records."
 GROUPS = "Gather more records of these groups, or say in the spec which groups are meant."
 LABELS = "Look at the suspects in the dossier; correct their labels or leave them out."
+HARD = (
+    "Look whether it is badly served or simply hard: without probabilities nobody can tell. Take a model that has them."
+)
 DRIFT = "Find out what changed at the source; train on recent data if the world did."
 MEMBERS = "Regularise the model (larger leaves, fewer rounds), or give callers labels only (serving.outputs)."
 
@@ -86,14 +89,22 @@ MEANINGS = {
     ),
     # Slices, fairness, calibration
     "slice_excess_at_least": Meaning(
-        "by how much the slice {of} is surely worse than the rest",
+        "by how much the slice {of} is surely worse than records with like answers, in deviations of the loss",
         "Gather more records of it, or say in the spec that the model is not for it.",
     ),
     "found_slice_excess_at_least": Meaning(
-        "by how much {of} is surely worse than the rest",
+        "by how much {of} is surely worse than records with like answers, in deviations of the loss",
         "Gather more records of it, or say in the spec that the model is not for it.",
     ),
-    "worst_slice_excess_at_least": Meaning("by how much the worst slice is surely worse than the rest"),
+    "worst_slice_excess_at_least": Meaning(
+        "by how much the worst slice is surely worse than records with like answers, in deviations of the loss"
+    ),
+    "worst_slice_difference_at_least": Meaning(
+        "by how much the worst slice is surely worse than the rest, in deviations of the loss", HARD
+    ),
+    "found_slice_difference_at_least": Meaning(
+        "by how much {of} is surely worse than the rest, in deviations of the loss", HARD
+    ),
     "gap_at_least": Meaning(
         "by how much groups are surely apart: {of}",
         "Find out why: labels, samples or the model. Change the data, the threshold or the use.",

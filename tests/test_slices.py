@@ -22,8 +22,8 @@ from expectations.spec import ReleaseSpec
 from expectations.suites.slices import TOLERATED, slices_suite
 from tasks.qualification.levels import banded_cut, cut_of, merged_cut, rows_where
 from tasks.qualification.slices import CHECK, measure_slices
-from tasks.qualification.slices_search import Sought, holds, search
 from tasks.qualification.slices_excess import excess_of, strata_of, sure_bounds
+from tasks.qualification.slices_search import Sought, holds, search
 
 ROLES = {"group": ("protected",)}
 

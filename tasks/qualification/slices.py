@@ -19,8 +19,8 @@ from tasks.multiplicity import records_for_mean
 from tasks.qualification.case import Case, Flags, Floats, case_of
 from tasks.qualification.interval_plot import intervals
 from tasks.qualification.levels import Codes, Cut, column_of, cut_of, rows_where
-from tasks.qualification.slices_search import Conditions, Found, Sought, holds, search
 from tasks.qualification.slices_excess import NAN, Excess, adjusted, excess_of, levels_of, strata_of, sure_bounds
+from tasks.qualification.slices_search import Conditions, Found, Sought, holds, search
 
 Row = tuple[str, float, float, float, int, int]
 # Levels of a category that are asked about; below this share of training a level is one of "(others)".

@@ -11,7 +11,7 @@ from tasks.qualification.case import Flags, Floats
 from tasks.qualification.levels import Codes
 
 NAN = float("nan")
-MOST_STRATA, IN_STRATUM = 10, 50
+MOST_STRATA, IN_STRATUM = 30, 40
 # Fewer records outside say nothing of those inside.
 COMPARABLE = 5
 
@@ -45,7 +45,7 @@ class Excess:
 
 
 def strata_of(scores: Floats) -> Codes:
-    """(n,) records with like answers: up to ten bands of the score with at least fifty records each, by quantiles."""
+    """(n,) records with like answers: up to thirty bands of the score with forty records each or more, by quantiles."""
     held = np.nan_to_num(scores)
     count = int(np.clip(len(held) // IN_STRATUM, 1, MOST_STRATA))
     edges = np.unique(np.quantile(held, np.arange(1, count) / count)) if count > 1 else np.zeros(0)
