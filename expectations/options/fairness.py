@@ -8,8 +8,8 @@ from expectations.parts import Part
 
 Criterion = Literal["equalized_odds", "equal_opportunity", "demographic_parity"]
 # A gap that the check must be able to find between two groups, by tier. A group that is too small for that is named and
-# not judged. With rates, ten points beyond what is tolerated take about a thousand members; these take 60 to 200.
-CARED = {1: 0.4, 2: 0.4, 3: 0.3, 4: 0.3}
+# not judged. A gap of 0.2 would take four hundred members of each; these take 40 to 100.
+CARED = {1: 0.5, 2: 0.5, 3: 0.4, 4: 0.4}
 
 
 class Fairness(Part):

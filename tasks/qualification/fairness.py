@@ -85,35 +85,23 @@ def _nobody(case: Case, asked: Fairness) -> Evidence:
 
 
 def _compared(case: Case, asked: Fairness, attributes: list[Attribute], alpha: float) -> list[Compared]:
-    """All attributes by all quantities; groups that are too small for the judged ones are left out of every gap."""
+    """All attributes by all quantities; a group that is too small for a quantity is left out of its gap.
+
+    The level of each comparison hangs on how many there are, and that on who is large enough: first as if one pair were
+    compared, then as they are.
+    """
     quantities, judged = quantities_of(case), judged_names(case, asked.criterion)
-    groups = {one.name: one.present() for one in attributes}
-    level = alpha / max(1, _questions([len(found) for found in groups.values()], len(judged)))
-    means = {(a.name, q.name): means_of(q, a.codes, groups[a.name]) for a in attributes for q in quantities}
-    needed = {q.name: _needed(case, q, level) for q in quantities}
-    enough = {
-        name: [g for g in found if all(means[name, q][g].n >= needed[q] for q in judged)]
-        for name, found in groups.items()
-    }
-    level = alpha / max(1, _questions([len(found) for found in enough.values()], len(judged)))
+    asked_of = [(a, q, means_of(q, a.codes, a.present())) for a in attributes for q in quantities]
+    level = alpha / (2 * len(judged))
+    for _ in range(2):
+        needed = {q.name: _needed(case, q, level) for q in quantities}
+        enough = [[g for g, mean in means.items() if mean.n >= needed[q.name]] for _, q, means in asked_of]
+        counts = [len(held) for held, (_, q, _) in zip(enough, asked_of, strict=True) if q.name in judged]
+        level = min(level, alpha / max(1, sum(count * (count - 1) for count in counts)))
     return [
-        Compared(
-            a,
-            q,
-            q.name in judged,
-            means[a.name, q.name],
-            enough[a.name],
-            needed[q.name],
-            gap_of({g: means[a.name, q.name][g] for g in enough[a.name]}, level),
-        )
-        for a in attributes
-        for q in quantities
+        Compared(a, q, q.name in judged, means, held, needed[q.name], gap_of({g: means[g] for g in held}, level))
+        for held, (a, q, means) in zip(enough, asked_of, strict=True)
     ]
-
-
-def _questions(groups: list[int], quantities: int) -> int:
-    """Each pair of groups, each way round."""
-    return quantities * sum(count * (count - 1) for count in groups)
 
 
 def _needed(case: Case, quantity: Quantity, level: float) -> int:
@@ -129,7 +117,7 @@ def _gap_rows(compared: list[Compared]) -> list[Row]:
     for one in compared:
         gap, sizes = one.gap, sorted((mean.n for mean in one.means.values()), reverse=True)
         # With fewer than two groups to compare, what is missing is the second largest one's rows.
-        n = min(one.means[g].n for g in one.enough) if gap else min(one.needed - 1, [*sizes, 0, 0][1])
+        n = min(one.means[g].n for g in one.enough) if gap else [*sizes, 0, 0][1]
         if gap:
             rows.append((f"gap:{one.name}", gap.value, gap.lower, gap.upper, n, 1))
         if one.judged and (gap or not one.attribute.pair):
@@ -225,13 +213,13 @@ def _told(proxies: Proxies) -> list[str]:
 
 
 def plots(evidence: Evidence, _spec: Mapping[str, Any]) -> list[Plot | None]:
-    """The judged quantities of every group."""
+    """The judged quantities of the groups that are compared."""
     rows = evidence.records
     if not {"attribute", "of_group", "quantity", "judged", "value"} <= set(rows.columns):
         return []
     found = []
     for quantity in rows.loc[rows["judged"].astype(bool), "quantity"].drop_duplicates():
-        mine = rows[rows["quantity"] == quantity]
+        mine = rows[(rows["quantity"] == quantity) & rows["compared"].astype(bool)]
         mine = mine.assign(who=mine["attribute"].astype(str) + ": " + mine["of_group"].astype(str))
         words = str(quantity).replace("_", " ")
         found.append(intervals(mine, "who", "value", f"{words.capitalize()} by group", words))

@@ -1,10 +1,14 @@
 """Many estimates with their intervals, one below the other, beside zero."""
 
+from textwrap import wrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tasks.drawing import BLUE, MOST_BARS, OCHRE, QUIET, Plot, draw, labels, number, numbers, short, whiskers
+from tasks.drawing import BLUE, MOST_BARS, OCHRE, QUIET, Plot, draw, labels, number, numbers, whiskers
+
+WIDE = 34
 
 
 def intervals(
@@ -28,8 +32,14 @@ def intervals(
             axes.axvline(limit, color=OCHRE, linewidth=1, linestyle="--", label="limit of the sure bound")
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1))
         axes.errorbar(values, range(len(values)), xerr=ends, fmt="o", ms=4, color=BLUE, elinewidth=1.2, capsize=2)
-        axes.set_yticks(range(len(names)), [short(str(text)) for text in names])
+        axes.set_yticks(range(len(names)), [_two_lines(str(text)) for text in names])
         axes.invert_yaxis()
         axes.set(xlabel=axis)
 
-    return Plot(title, f"{title}: {len(rows)} in all. {'; '.join(told)}.", draw(paint, 1.1 + 0.26 * len(names)))
+    return Plot(title, f"{title}: {len(rows)} in all. {'; '.join(told)}.", draw(paint, 1.1 + 0.34 * len(names)))
+
+
+def _two_lines(text: str) -> str:
+    """A long name over two lines; what does not fit is in the text beside the picture."""
+    lines = wrap(text, WIDE)
+    return "\n".join(lines[:2]) + ("…" if len(lines) > 2 else "")
