@@ -7,6 +7,7 @@ from tasks.qualification.matrix import Flags, Floats
 
 # The chance of a false alarm of one check, shared among the questions that it asks.
 SURELY = 0.005
+FOR_THRESHOLD = 0.8
 
 
 def area(yes: Floats, no: Floats) -> tuple[float, float, float]:
@@ -76,14 +77,14 @@ def advantage(yes: Floats, no: Floats) -> tuple[float, float, float]:
 def caught(yes: Floats, no: Floats, false: float, chance: float) -> float:
     """What share of "yes" is surely caught by a threshold that surely takes at most this share of "no" for it.
 
-    The threshold is an order statistic of "no", whose share above it is beta distributed; both bounds share the chance.
-    0 where no threshold is sure: "no" has too few records.
+    The threshold is an order statistic of "no", whose share above it is beta distributed; it has most of the chance,
+    since that is what takes records. 0 where no threshold is sure: "no" has too few.
     """
-    allowed = surely_above(len(no), false, chance / 2)
+    allowed = surely_above(len(no), false, chance * FOR_THRESHOLD)
     if allowed < 0 or not len(yes):
         return 0.0
     threshold = np.sort(no)[::-1][allowed]
-    return sure_share(int((yes > threshold).sum()), len(yes), chance / 2)
+    return sure_share(int((yes > threshold).sum()), len(yes), chance * (1 - FOR_THRESHOLD))
 
 
 def surely_above(n: int, share: float, chance: float) -> int:
@@ -96,7 +97,7 @@ def surely_above(n: int, share: float, chance: float) -> int:
 
 def records_for_false(share: float, chance: float) -> int:
     """How many records of "no" a threshold takes that is sure of this share."""
-    return int(np.ceil(np.log(chance / 2) / np.log(1 - share)))
+    return int(np.ceil(np.log(chance * FOR_THRESHOLD) / np.log(1 - share)))
 
 
 def caught_now(yes: Floats, no: Floats, false: float) -> Flags:

@@ -91,23 +91,22 @@ def membership_rows(told: Told) -> list[Row]:
     if told.shadow is not None:
         attacks["shadow"] = (told.shadow[0] - told.losses[0], told.shadow[1] - told.losses[1])
     m, n = len(told.losses[0]), len(told.losses[1])
-    smaller, chance = min(m, n), SURELY / (2 * len(attacks))
     rows: list[Row] = []
-    sure = []
+    areas = []
     for name, (yes, no) in attacks.items():
         found = area(yes, no)
-        sure.append((sure_area(found[0], m, n, chance), caught(yes, no, FALSE, chance)))
+        areas.append(sure_area(found[0], m, n, SURELY / len(attacks)))
         rows += [
             (f"membership_auc:{name}", *found, m + n, 0),
             (f"membership_advantage:{name}", *advantage(yes, no), m + n, 0),
             (f"membership_caught_at_1pct:{name}", *_caught_interval(yes, no), m, 0),
         ]
-    areas, catches = zip(*sure, strict=True)
-    needed = records_for_false(FALSE, chance)
+    # The attack that is the better one where both can be made.
+    caught_surely = caught(*attacks["shadow" if "shadow" in attacks else "loss"], FALSE, SURELY)
     return [
         *rows,
-        ("surely_membership_auc", max(areas), np.nan, np.nan, smaller, ENOUGH_WRONG),
-        ("surely_membership_caught_at_1pct", max(catches), np.nan, np.nan, n, needed),
+        ("surely_membership_auc", max(areas), np.nan, np.nan, min(m, n), ENOUGH_WRONG),
+        ("surely_membership_caught_at_1pct", caught_surely, np.nan, np.nan, n, records_for_false(FALSE, SURELY)),
     ]
 
 

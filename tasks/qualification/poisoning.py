@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.axes import Axes
 from scipy.stats import norm
 
 from expectations.errors import CannotAsk
@@ -13,7 +14,7 @@ from expectations.hiding import HIDDEN_ROLES, NOT_SHOWN
 from expectations.options.poisoning import Poisoning
 from expectations.records import Evidence, metric_rows
 from tasks.check import TEST, TRAIN, Check, Subject, on_package
-from tasks.drawing import Plot, bars
+from tasks.drawing import OCHRE, RULE, Plot, bars, draw, numbers
 from tasks.multiplicity import records_for_mean
 from tasks.qualification.areas import SURELY, interval, sure_share
 from tasks.qualification.case import MOST_TEST, MOST_TRAIN, Case, case_of, sampled
@@ -34,7 +35,7 @@ from tasks.qualification.suspects import (
 Names = npt.NDArray[Any]
 MOST_ROWS, MOST_SHOWN, MOST_SOURCES = 20_000, 500, 20
 # What must be found: a quarter of the surest labels wrong where a tenth is allowed; a source 30 points above the rest.
-FAULT, DEVIATION, SOURCE_FAULT = 0.15, 0.433, 0.2
+FAULT, DEVIATION, SOURCE_FAULT = 0.15, 0.35, 0.2
 # Sources with fewer rows than this share together are not worth a question.
 NEGLIGIBLE = 0.02
 REST = "all smaller sources"
@@ -176,10 +177,27 @@ def plots(evidence: Evidence, spec: Mapping[str, Any]) -> list[Plot | None]:
     """How noisy each label is; of each source how suspect, and whether the model is better without it."""
     metrics = evidence.metrics
     return [
+        suspects_plot(evidence.records),
         bars(metrics, "noise:", "How noisy each label is", "share of suspect labels", {}),
         bars(metrics, "suspect_rate:", "How suspect each source is", "share of labels that the others contradict", {}),
         bars(metrics, "worse_if_flipped:", "What a lie of each source would cost", "loss added, as a share", {}),
     ]
+
+
+def suspects_plot(records: pd.DataFrame) -> Plot | None:
+    """Of a regression: the suspects' values beside what the other records say."""
+    if "robust_deviations" not in records or records.empty:
+        return None
+    likely, given = numbers(records["likely"]), numbers(records["given"])
+
+    def paint(axes: Axes) -> None:
+        axes.axline((float(likely.mean()), float(likely.mean())), slope=1, color=RULE)
+        axes.plot(likely, given, "o", color=OCHRE, ms=4, alpha=0.7)
+        axes.set(xlabel="what the other records say", ylabel="what the record holds")
+
+    worst = f"the worst holds {given[0]:,.4g} where {likely[0]:,.4g} is likely"
+    alt = f"{len(records)} records whose value is far from what the others say; {worst}."
+    return Plot("The suspect records", alt, draw(paint))
 
 
 QUESTION = "Which training records and sources are suspect, and how much hangs on them?"

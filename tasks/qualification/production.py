@@ -16,7 +16,7 @@ from tasks.qualification.areas import SURELY, sure_share
 from tasks.qualification.case import Case, case_of, sampled
 from tasks.qualification.columns import is_number
 from tasks.qualification.production_rows import Recent, moment_of, recent_rows
-from tasks.qualification.telling_apart import Row, apart_rows
+from tasks.qualification.telling_apart import REQUIRED, Row, apart_rows
 
 MOST_TRAIN = 20_000
 NAN = float("nan")
@@ -50,10 +50,12 @@ def measure_production(case: Case, recent: Recent) -> Evidence:
     old, new = (_alike(frame, texts) for frame in (pl.from_pandas(train[recent.rows.columns]), recent.rows))
     chance = SURELY / max(QUESTIONS * len(new.columns) + 1, 1)
     rows: list[Row] = [("production_rows", float(len(new)), NAN, NAN, len(new), 0)]
+    needed = max(REQUIRED, _required(len(old), chance))
     for name in new.columns if len(new) and len(old) else []:
         rows += compared_column(old[name], new[name])
-        rows += _surely(old[name], new[name], chance)
-    told, giving = apart_rows(old.to_pandas(), new.to_pandas(), chance, case.seed)
+        # Too few rows are told once, not for every column.
+        rows += _surely(old[name], new[name], chance) if len(new) >= needed else []
+    told, giving = apart_rows(old.to_pandas(), new.to_pandas(), chance, case.seed, needed)
     facts = {
         "production_rows": len(new),
         "training_rows": len(old),
@@ -85,12 +87,13 @@ def _surely(old: pl.Series, new: pl.Series, chance: float) -> list[Row]:
     strange = _strange(old.drop_nulls(), held)
     gaps = sure_share(new.null_count(), n, chance / 2)
     gaps -= 1 - sure_share(len(old) - old.null_count(), len(old), chance / 2)
-    found = {
-        "surely_drifted": (sure_distance(old, new, chance), len(held) or n),
-        "surely_never_seen": (sure_share(strange, len(held), chance), len(held) or n),
-        "surely_more_missing": (max(0.0, gaps), n),
-    }
-    return [(f"{kind}:{name}", value, NAN, NAN, of, required) for kind, (value, of) in found.items()]
+    # A column that lost all its values is found by its gaps.
+    held_n = len(held) or n
+    return [
+        (f"surely_drifted:{name}", sure_distance(old, new, chance), NAN, NAN, held_n, required),
+        (f"surely_never_seen:{name}", sure_share(strange, len(held), chance), NAN, NAN, held_n, 0),
+        (f"surely_more_missing:{name}", max(0.0, gaps), NAN, NAN, n, 0),
+    ]
 
 
 def _strange(old: pl.Series, new: pl.Series) -> int:

@@ -15,14 +15,14 @@ Row = tuple[str, float, float, float, int, int]
 
 
 def apart_rows(
-    train: pd.DataFrame, production: pd.DataFrame, chance: float, seed: int
+    train: pd.DataFrame, production: pd.DataFrame, chance: float, seed: int, required: int = REQUIRED
 ) -> tuple[list[Row], dict[str, float]]:
     """The area under the ROC curve, out of fold, with its interval; what it surely is at least; and how much of it goes
     where one column is shuffled (`gives_away:<column>`, of one fold)."""
     old, new = (_some(frame, seed) for frame in (train, production))
     n = min(len(old), len(new))
     if n < FOLDS or not len(new.columns):
-        return [("surely_told_apart", np.nan, np.nan, np.nan, n, REQUIRED)], {}
+        return [("surely_told_apart", np.nan, np.nan, np.nan, n, required)], {}
     both = pd.concat([old, new], ignore_index=True)
     encoding = encoding_of(both)
     matrix, truth = encoding.trees(both), np.repeat([0, 1], [len(old), len(new)])
@@ -36,7 +36,7 @@ def apart_rows(
     value, low, high = area(told[truth == 1], told[truth == 0])
     rows: list[Row] = [
         ("told_apart", value, low, high, n, 0),
-        ("surely_told_apart", sure_area(value, len(new), len(old), chance), np.nan, np.nan, n, REQUIRED),
+        ("surely_told_apart", sure_area(value, len(new), len(old), chance), np.nan, np.nan, n, required),
     ]
     most = sorted(giving, key=lambda name: -giving[name])[:SHOWN]
     return [*rows, *((f"gives_away:{name}", giving[name], np.nan, np.nan, n, 0) for name in most)], giving
