@@ -36,13 +36,15 @@ def goal_of(actual: npt.NDArray[Any], classifies: bool) -> tuple[Goal, tuple[str
 
 @dataclass(frozen=True)
 class StandIn:
-    """A trained stand-in."""
+    """A trained stand-in; `held` (p,) are the places that its training had any value of."""
 
     model: Any
     classes: int
+    held: Flags
 
     def says(self, matrix: Floats) -> Floats:
         """(n, classes) probabilities, 0 for a class that its training had no row of; (n, 1) numbers of a regression."""
+        matrix = matrix[:, self.held]
         with threadpool_limits(1):
             if not self.classes:
                 return np.asarray(self.model.predict(matrix), dtype=np.float64).reshape(-1, 1)
@@ -51,7 +53,9 @@ class StandIn:
             return told
 
 
-def stand_in(matrix: Floats, goal: Goal, categorical: Flags, rounds: int = ROUNDS, rate: float = 0.1) -> StandIn:
+def stand_in(
+    matrix: Floats, goal: Goal, categorical: Flags, rounds: int = ROUNDS, rate: float = 0.1, loss: str = "squared_error"
+) -> StandIn:
     """Histogram gradient boosting (Ke et al. 2017, as scikit-learn has it), or the mean where all rows are alike.
 
     Fewer rounds of many classes: each costs a tree for every class. One thread, so that other checks are not slowed.
@@ -59,6 +63,8 @@ def stand_in(matrix: Floats, goal: Goal, categorical: Flags, rounds: int = ROUND
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
+    held = ~np.isnan(matrix).all(axis=0) if len(matrix) else np.zeros(matrix.shape[1], dtype=bool)
+    matrix, categorical = matrix[:, held], categorical[held]
     rounds = max(10, rounds // max(1, goal.classes // 2))
     given: dict[str, Any] = {"max_iter": rounds, "learning_rate": rate, "max_leaf_nodes": 15, "early_stopping": False}
     given |= {"categorical_features": categorical if categorical.any() else None, "random_state": 0}
@@ -66,10 +72,10 @@ def stand_in(matrix: Floats, goal: Goal, categorical: Flags, rounds: int = ROUND
     if goal.classes:
         model: Any = DummyClassifier() if alike else HistGradientBoostingClassifier(**given)
     else:
-        model = DummyRegressor() if alike else HistGradientBoostingRegressor(**given)
+        model = DummyRegressor() if alike else HistGradientBoostingRegressor(loss=loss, **given)
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return StandIn(model.fit(matrix, goal.values), goal.classes)
+        return StandIn(model.fit(matrix, goal.values), goal.classes, held)
 
 
 def out_of_fold(matrix: Floats, goal: Goal, categorical: Flags, folds: Codes, rounds: int = ROUNDS) -> Floats:
@@ -77,7 +83,9 @@ def out_of_fold(matrix: Floats, goal: Goal, categorical: Flags, folds: Codes, ro
     told = np.zeros((len(matrix), max(goal.classes, 1)))
     for fold in np.unique(folds):
         mine = folds == fold
-        told[mine] = stand_in(matrix[~mine], goal.of(~mine), categorical, rounds).says(matrix[mine])
+        # Medians, not means, of numbers: what is far off should not draw what is said of it to itself.
+        model = stand_in(matrix[~mine], goal.of(~mine), categorical, rounds, loss="absolute_error")
+        told[mine] = model.says(matrix[mine])
     return told
 
 

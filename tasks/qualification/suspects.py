@@ -56,7 +56,8 @@ def of_labels(told: Floats, goal: Goal, near: Codes, labels: tuple[str, ...]) ->
     shown |= {"chance_of_likely": best, "neighbours_otherwise": disagree}
     surest = best >= np.quantile(best, 1 - SUREST) if n else np.zeros(0, dtype=bool)
     return Suspicion(
-        suspect=(confident >= 0) & (confident != given),
+        # Where the given label is the likeliest all the same, nothing speaks against it.
+        suspect=(confident >= 0) & (confident != given) & (likely != given),
         contradicted=(likely != given).astype(float),
         expected=1 - best,
         surest=surest,
