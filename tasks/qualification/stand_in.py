@@ -63,7 +63,7 @@ def stand_in(
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    held = ~np.isnan(matrix).all(axis=0) if len(matrix) else np.zeros(matrix.shape[1], dtype=bool)
+    held: Flags = np.asarray(~np.isnan(matrix).all(axis=0)) if len(matrix) else np.zeros(matrix.shape[1], dtype=bool)
     matrix, categorical = matrix[:, held], categorical[held]
     rounds = max(10, rounds // max(1, goal.classes // 2))
     given: dict[str, Any] = {"max_iter": rounds, "learning_rate": rate, "max_leaf_nodes": 15, "early_stopping": False}

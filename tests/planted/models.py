@@ -64,11 +64,6 @@ def imputed(features, target):
     return make_pipeline(encoded, LogisticRegression(max_iter=500)).fit(features, target)
 
 
-def overfit(features, target):
-    model = GradientBoostingClassifier(n_estimators=150, max_depth=6, random_state=0)
-    return make_pipeline(columns(), model).fit(features, target)
-
-
 def recent():
     """What production was asked: new rows like those of the table, whose features are independent."""
     rows = pd.read_parquet("loans.parquet").drop(columns="repaid")
