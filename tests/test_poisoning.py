@@ -95,14 +95,18 @@ def test_planted_noise_is_ranked_first():
 
 @given(st.integers(2, 5), st.integers(0, 10_000))
 def test_suspects_are_those_of_cleanlab(classes, seed):
+    """Of several confident classes cleanlab takes the likeliest of all, the paper the likeliest of these."""
     rng = np.random.default_rng(seed)
     odds = np.exp(rng.normal(size=(120, classes)) * 1.5)
     chances = odds / odds.sum(axis=1, keepdims=True)
     labels = np.concatenate([np.arange(classes), rng.integers(0, classes, 120 - classes)])
     theirs = find_label_issues(labels, chances, filter_by="confident_learning", n_jobs=1)
-    ours = confident_labels(chances, labels)
-    likely = chances.argmax(axis=1)
-    assert ((ours >= 0) & (ours != labels) & (likely != labels)).tolist() == theirs.tolist()
+    confident, likely = confident_labels(chances, labels), chances.argmax(axis=1)
+    over = chances >= [chances[labels == label, label].mean() for label in range(classes)]
+    same_rule = (over.sum(axis=1) < 2) | (confident == likely)
+    ours = (confident >= 0) & (confident != labels) & (likely != labels)
+    assert (ours == theirs)[same_rule].all()
+    assert same_rule.mean() > 0.8
 
 
 def test_of_numbers_what_is_far_from_what_the_others_say_is_suspect():

@@ -6,7 +6,7 @@ from expectations.spec import ReleaseSpec
 # From this tier on a leak stops a release; below, it is told.
 LEAKS_STOP = 3
 # How well members may be told from others, by tier: 0.5 is chance. A forest with five records in each leaf comes to
-# 0.78, one that is fully grown to 0.85, boosting that goes on for too long to 0.9 and more.
+# 0.78, one that is fully grown to 0.85, one of many columns that say nothing to 0.9 and more.
 MEMBERSHIP_AUC = {1: 0.9, 2: 0.9, 3: 0.85, 4: 0.8}
 # The share of members caught where one other in a hundred is taken for one. That forest comes to 0.09, chance to 0.01.
 MEMBERSHIP_CAUGHT = {1: 0.2, 2: 0.2, 3: 0.15, 4: 0.1}
