@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from expectations.risk import QUESTIONS
 
+from expectations.risk import QUESTIONS
 from tasks import steps
 from tasks.check import TEST, TRAIN, Subject
 from tasks.job import open_job

@@ -50,6 +50,26 @@ class Judged(_Told):
     expected: str
     found: str
     remedy: str
+    waived: str = Field(default="", description="Who let it through all the same, until when and why")
+
+
+class Tier(_Told):
+    """The risk tier: what the team declared, what holds, and why."""
+
+    declared: int
+    effective: int
+    raised_by: list[str]
+    also: list[str] = Field(description="Checks besides those of the tier")
+    words: str
+
+
+class Waived(_Told):
+    """A finding that does not stop the release, since somebody answers for it."""
+
+    check: str
+    expectation: str
+    found: str
+    waived: str
 
 
 class Released(_Told):
@@ -63,6 +83,8 @@ class Released(_Told):
     versions: dict[str, str]
     approvals_needed: int
     next_step: str
+    tier: Tier | None = None
+    waived: list[Waived] = Field(default=[], description="The findings that a named person let through")
 
 
 class Card(_Told):

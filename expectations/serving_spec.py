@@ -38,7 +38,7 @@ class Serving(Part):
     on_distrust: Literal["flag", "refuse", "fallback"] = Field(
         default="flag",
         description="Records that the guards do not trust: answered with a flag, left empty, or answered by the "
-        "fallback (empty where there is none)",
+        "fallback (empty where there is none). Default by tier: flag at 1 and 2, fallback at 3, refuse at 4",
     )
     outputs: Literal["all", "rounded", "label"] = Field(
         default="all", description="What callers get; with label the prediction alone, and whether it is trusted"

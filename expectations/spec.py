@@ -3,17 +3,19 @@
 import difflib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, FiniteFloat, StringConstraints, model_validator
+from pydantic import Field, FiniteFloat, ModelWrapValidatorHandler, StringConstraints, model_validator
 
 from expectations.checks_spec import Checks
 from expectations.expectation import Expectation
 from expectations.live import LiveLookup
+from expectations.pace import completed, too_fast
 from expectations.parts import LITERAL_PASSWORD, Function, Part
+from expectations.risk import Risk, by_developers
 from expectations.rollout_spec import Rollout
 from expectations.serving_spec import Serving
-from expectations.tiers import TIERS, Tier
+from expectations.tiers import Tier
 
 Task = Literal["regression", "binary", "multiclass"]
 Role = Literal["protected", "actor_controlled", "lookup", "sensitive"]
@@ -219,6 +221,7 @@ class Gates(Part):
     production: tuple[Expectation, ...] = ()
     provenance: tuple[Expectation, ...] = ()
     costs: tuple[Expectation, ...] = ()
+    risk: tuple[Expectation, ...] = ()
 
 
 class Cost(Part):
@@ -302,13 +305,6 @@ class Guards(Part):
         return self
 
 
-class Risk(Part):
-    """How much is at stake. 1 little, 4 severe."""
-
-    tier: Literal[1, 2, 3, 4] = 2
-    answers: dict[str, str] = Field(default_factory=dict, description="The uncomfortable questions, answered")
-
-
 class Decisions(Part):
     """Who must say yes. A spec can ask for more than its tier does, never for less."""
 
@@ -361,7 +357,18 @@ class ReleaseSpec(Part):
             raise ValueError(f"checks.production.source: {name!r} is no source;{_nearest(name, self.data.sources)}")
         return self
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _as_its_tier_asks(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """What the spec leaves open is what its tier says; what it says may not be less than that."""
+        spec = handler(values)
+        wrong = [*too_fast(spec.rollout, spec.tier), *by_developers(spec.risk.waivers, spec.model.developers)]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        rollout, serving = completed(spec.rollout, spec.serving, spec.tier)
+        return spec.model_copy(update={"rollout": rollout, "serving": serving})
+
     @property
     def tier(self) -> Tier:
-        """How strict this release is held."""
-        return TIERS[self.risk.tier]
+        """How strict this release is held: its declared tier, raised by what amplifies its risk."""
+        return self.risk.held_to

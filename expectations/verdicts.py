@@ -32,7 +32,8 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 @dataclass(frozen=True)
 class Finding:
-    """One expectation judged. `expected`, `found` and `remedy` are words for a person."""
+    """One expectation judged. `expected`, `found` and `remedy` are words for a person; `waived` says who let it through
+    all the same, until when and why."""
 
     step: str
     expectation: str
@@ -41,6 +42,7 @@ class Finding:
     expected: str
     found: str
     remedy: str = ""
+    waived: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""

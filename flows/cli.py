@@ -11,6 +11,7 @@ from flows import (
     serving_commands,
     settings,
     store_commands,
+    tier_commands,
     traffic_commands,
     work_command,
 )
@@ -53,5 +54,6 @@ for command in (
     keeping_commands.export_release,
     keeping_commands.import_release,
     release_commands.schema,
+    tier_commands.tiers,
 ):
     main.add_command(command)

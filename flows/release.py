@@ -10,6 +10,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from expectations.risk import tier_words
 from expectations.verdicts import Finding, Outcome, worst
 from flows import events
 from tasks import compare, compress, data_checks, latency, quality, steps
@@ -39,6 +40,7 @@ def release(spec: str, store: str, as_of: str | None = None) -> dict[str, Any]:
     """Runs, or resumes, one release. Returns its id, outcome, findings and dossier."""
     job = open_job(Path(spec), store, datetime.fromisoformat(as_of) if as_of else None)
     steps.start(job)
+    tell("tier", tier_words(job.spec.risk.told()))
     opened = steps.access(job)
     tell("access", f"{len({finding.expectation.split(':')[0] for finding in opened})} source(s) reached")
     if not worst(finding.outcome for finding in opened).lets_through:
@@ -67,9 +69,11 @@ def release(spec: str, store: str, as_of: str | None = None) -> dict[str, Any]:
     if _goes_on(findings):
         findings += [finding for check in ALONE for finding in _ask(check, subject, references)]
         findings += _side_by_side(subject, references)
+        findings += _covered(subject, references, findings)
+    findings += steps.tell_waivers(subject, findings) if job.spec.risk.waivers else []
     blobs = {**manifest["blobs"], **subject.trained, **subject.packed.get("blobs", {})}
     dossier = steps.write_dossier(subject, references, findings, blobs)
-    steps.record_verdict(subject, references, dossier, worst(finding.outcome for finding in findings))
+    steps.record_verdict(subject, references, dossier, findings)
     create_markdown_artifact(_table(findings), key="verdict", description=f"Verdict on {job.release}")
     tell("dossier", f"dossiers/{job.release}.html")
     events.tell_waiting(store, job.ledger().state().releases[job.release])
@@ -120,6 +124,13 @@ def _side_by_side(subject: Subject, references: dict[str, Any]) -> list[Finding]
     for check, running in [(check, steps.measure.submit(check, subject)) for check in asked]:
         references[check.step] = running.result()
     return [finding for check in asked for finding in _judge(subject, references[check.step])]
+
+
+def _covered(subject: Subject, references: dict[str, Any], findings: list[Finding]) -> list[Finding]:
+    """After all others: which origins of risk they leave open."""
+    references["coverage"], found = steps.cover(subject, findings)
+    tell("coverage", f"{worst(one.outcome for one in found)} ({len(found)} origins of risk)")
+    return found
 
 
 def _judge(subject: Subject, reference: dict[str, Any]) -> list[Finding]:

@@ -3,9 +3,9 @@
 import json
 import shlex
 import sys
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +24,9 @@ from flows.answering import (
     spec_argument,
     store_option,
 )
+
+if TYPE_CHECKING:
+    from expectations.risk import Risk
 
 
 @click.command(cls=Command)
@@ -81,6 +84,7 @@ def check(spec: Path, as_of: datetime | None, json_: bool) -> None:
     completed = yaml.safe_dump(file.spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     if not json_:
         click.echo(f"# {spec} with its defaults\n{completed}")
+    open_questions = _tell_risk(file.spec.risk, err=json_)
     moment = choose_as_of(file, State({}, {}), as_of)
     access = measure_access(file.spec.data, file.root, moment, workshop.table_reader())
     rows = access.records.to_dict("records")
@@ -98,8 +102,32 @@ def check(spec: Path, as_of: datetime | None, json_: bool) -> None:
         answer(json_, refused, "\n".join(f"✗ {problem}" for problem in error.problems))
         sys.exit(NO)
     said = f"✓ the candidate converts ({facts['attempt']}, {facts['onnx_bytes']:,} bytes on a sample)"
-    result = {"spec": file.spec.model_dump(mode="json"), "access": rows, "convertible": True, "conversion": dict(facts)}
-    answer(json_, result, f"{said}\nNext: seatrial release {spec}")
+    result = {
+        "spec": file.spec.model_dump(mode="json"),
+        "tier": file.spec.risk.told(),
+        "unanswered": open_questions,
+        "access": rows,
+        "convertible": True,
+        "conversion": dict(facts),
+    }
+    follow = "Answer the questions marked ✗; a release would stop at them." if open_questions else ""
+    answer(json_, result, f"{said}\n{follow or f'Next: seatrial release {spec}'}")
+    sys.exit(NO if open_questions else DONE)
+
+
+def _tell_risk(risk: "Risk", err: bool) -> list[str]:
+    """Says which tier holds and why, what each waiver is, and which questions are not answered; returns those."""
+    from expectations.risk import tier_words
+    from tasks.qualification.risk import unanswered
+
+    click.echo(f"✓ risk: {tier_words(risk.told())}", err=err)
+    for waiver in risk.waivers:
+        told = f"{waiver.check}: {waiver.expectation} by {waiver.by} until {waiver.until}"
+        click.echo(f"! risk.waivers: {told}{', which is over' if waiver.until < date.today() else ''}", err=err)
+    found = unanswered(risk)
+    for sentence in found:
+        click.echo(f"✗ {sentence}", err=err)
+    return found
 
 
 @click.command(cls=Command)

@@ -32,8 +32,8 @@ def write_archive(store: Store, ledger: Ledger, release: str, out: Path) -> int:
         raise CannotAsk(f"{release}: the store has no such release. There are: {', '.join(known) or 'none'}.")
     texts = {record_key(record.seq): store.get(record_key(record.seq)) for record in mine}
     texts |= dict(_answers(store, release, key_of(mine[0].body["public_key"])))
-    page = f"dossiers/{release}.html"
-    texts |= {page: store.get(page)} if page in store.keys(page) else {}
+    shown = [key for key in store.keys(f"dossiers/{release}.") if key.endswith((".html", ".bom.json"))]
+    texts |= {key: store.get(key) for key in shown}
     roots = [digest for record in mine for _, digest in named_blobs(record.body)]
     blobs = named_by(store, [*map(_payload, texts.values()), "\n".join(roots).encode()])
     with _new_file(out) as archive:
@@ -151,7 +151,8 @@ class Archive:
                     yield f"record {record.seq}: its blob {name} is not in the archive: {digest}."
 
     def _changed_page(self, records: list[Record]) -> Iterator[str]:
-        pages = [r.body["blobs"].get("page") for r in records if isinstance(r.body.get("blobs"), dict)]
+        told = [r.body["blobs"] for r in records if isinstance(r.body.get("blobs"), dict)]
+        pages = [blobs.get(name) for blobs in told for name in ("page", "bom")]
         for key in self.keys("dossiers/"):
             if pages and digest_of(self.get(key)) not in pages:
                 yield f"{key}: not the page that the release was judged with."

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pandas as pd
 
 from expectations.errors import CannotAsk
+from expectations.risk import PLACEHOLDER, QUESTIONS
 from expectations.spec import Task
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -44,8 +45,14 @@ cost:  # What errors cost{cost}
 comparison:
   margin: 0.02  # This share of the champion's loss counts as equivalent
 risk:
-  tier: 2  # How much is at stake: 1 little, 4 severe
+  tier: 2  # How much is at stake: 1 little, 4 severe; `seatrial tiers` shows what each asks for
+  reach: few  # Many (thousands, the public) raises the tier
+  pace: slow  # A world that changes within weeks is fast, and raises the tier
+  chained: []  # Models, or decisions without a person, that take its outputs; any raises the tier
+  answers:  # The uncomfortable questions: from tier 2 on a release stops until each is answered
+{answers}
 """
+ANSWERS = "\n".join(f"    {key}: {json.dumps(PLACEHOLDER)}  # {question}" for key, question in QUESTIONS.items())
 COSTS = {
     "regression": "\n  under: 1  # Per unit that the prediction is too low\n  over: 1  # Per unit that it is too high",
     "binary": "; for instance matrix: {actual: {predicted: cost}}\n  unit: errors  # What a cost of 1 means",
@@ -257,6 +264,7 @@ def _spec_text(name: str, what: _Target, *, placeholder: bool) -> str:
         path_note="; a placeholder, put your own" if placeholder else "",
         target=_scalar(what.name),
         cost=COSTS[what.task],
+        answers=ANSWERS,
     )
 
 

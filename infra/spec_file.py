@@ -122,17 +122,27 @@ def _dotted(at: Location) -> str:
 
 def _identity(spec: ReleaseSpec, path: Path) -> str:
     """Digest of the spec and of the code and candidate that it names; where the data is does not count, as-of does."""
-    named = [spec.candidate.train, spec.cost.function, *(source.function for source in spec.data.sources.values())]
     sets = spec.checks.scenarios.sets
-    named += [one.function for one in sets]
-    modules = sorted({function.split(":")[0] for function in named if function})
-    code = {str(file.relative_to(path.parent)): digest_of(file.read_bytes()) for file in _code(path.parent, modules)}
+    made_of = _code(path.parent, _modules(spec))
+    code = {str(file.relative_to(path.parent)): digest_of(file.read_bytes()) for file in made_of}
     files = [spec.candidate.skops, spec.candidate.pickle, *(one.path for one in sets)]
     given = {
         name: digest_of((path.parent / name).read_bytes()) for name in files if name and (path.parent / name).is_file()
     }
     body = spec.model_dump(mode="json", exclude={"data": {"as_of"}})
     return digest_of({"spec": body, "code": code, "candidate": given})
+
+
+def modules_used(file: SpecFile) -> set[str]:
+    """The top-level modules that the code which the spec names imports, its own among them."""
+    code = _code(file.root, _modules(file.spec))
+    return {name.split(".")[0] for one in code for name in _imports(one, file.root)}
+
+
+def _modules(spec: ReleaseSpec) -> list[str]:
+    named = [spec.candidate.train, spec.cost.function, *(source.function for source in spec.data.sources.values())]
+    named += [one.function for one in spec.checks.scenarios.sets]
+    return sorted({function.split(":")[0] for function in named if function})
 
 
 def _code(root: Path, modules: list[str]) -> list[Path]:

@@ -16,8 +16,9 @@ from expectations.dossier import FORMAT
 from expectations.hiding import hidden_columns, without_values
 from expectations.history import Release
 from expectations.records import Evidence
-from expectations.tiers import TIERS
+from expectations.risk import Risk, tier_words
 from expectations.verdicts import Finding, Outcome
+from expectations.waivers import used
 from tasks.job import Job
 from tasks.model_card import build_card, limits_of_use
 from tasks.qualification.registry import CHECKS
@@ -33,6 +34,8 @@ STEPS = {
     "latency": ("Latency", "How long does one answer take?"),
     "comparison": ("Comparison", "Is the challenger better than the champion, on the same records?"),
     **{check.step: (check.title, check.question) for check in CHECKS},
+    "coverage": ("Risk coverage", "Has every known origin of risk a check that lets the release through?"),
+    "waivers": ("Waivers", "What did a named person let through, why, and until when?"),
 }
 SENTENCES = {
     Outcome.PASSED: "Every expectation held.",
@@ -46,7 +49,9 @@ SENTENCES = {
 BADNESS = ("cost", "difference", "absolute_error", "log_loss", "latency_ms", "nulls_share")
 
 
-def about(job: Job, serving: Release | None, versions: Mapping[str, str], outcome: Outcome) -> dict[str, Any]:
+def about(
+    job: Job, serving: Release | None, versions: Mapping[str, str], findings: Iterable[Finding], outcome: Outcome
+) -> dict[str, Any]:
     """The head of the page: whose release it is, against what, and what comes next."""
     origin = job.spec.candidate
     waits = f"Waits for {job.approvals} decision(s)." if outcome.lets_through else "Stopped; see the reasons."
@@ -59,6 +64,8 @@ def about(job: Job, serving: Release | None, versions: Mapping[str, str], outcom
         "versions": dict(versions),
         "approvals_needed": job.approvals,
         "next_step": waits,
+        "tier": {**job.spec.risk.told(), "words": tier_words(job.spec.risk.told())},
+        "waived": used(findings),
     }
 
 
@@ -118,7 +125,7 @@ def hidden_in(spec: Mapping[str, Any]) -> frozenset[str]:
 
 def _asked(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """The checks that the spec's tier asks for."""
-    return TIERS[int((spec.get("risk") or {}).get("tier", 2))].checks
+    return Risk.model_validate(spec.get("risk") or {}).held_to.checks
 
 
 def _evidence_json(evidence: Evidence, hidden: frozenset[str]) -> dict[str, Any]:
@@ -157,6 +164,8 @@ def _unknown(evidence: Mapping[str, Evidence], findings: Iterable[Finding], aske
     ]
     excused = {f.step for f in findings if f.outcome is Outcome.NOT_APPLICABLE}
     excused |= {check.step for check in CHECKS if check.step not in asked}
+    # Without a waiver there is nothing to tell of waivers.
+    excused.add("waivers")
     absent = [title for step, (title, _) in STEPS.items() if step not in evidence and step not in excused]
     empty = [step for step, one in evidence.items() if one.metrics.empty and step not in excused]
     return [

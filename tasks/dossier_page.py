@@ -18,6 +18,16 @@ from tasks.dossier_plots import build_plots
 from tasks.drawing import metric, number
 
 MOST_SHOWN = 16
+# What the head of the page says where nobody said more.
+HEAD: dict[str, Any] = {
+    "champion": None,
+    "candidate": None,
+    "approvals_needed": None,
+    "next_step": "",
+    "versions": {},
+    "tier": None,
+    "waived": [],
+}
 # Beside the word, never instead of it: colour and sign alone say nothing to some readers.
 SIGNS = {
     Outcome.PASSED: "✓",
@@ -50,8 +60,7 @@ def render(
     order = list(reversed(Outcome))
     return environment.get_template("dossier.html.j2").render(
         document=document,
-        release={"champion": None, "candidate": None, "approvals_needed": None, "next_step": "", "versions": {}}
-        | document["release"],
+        release=HEAD | document["release"],
         outcome=outcome,
         tally=[(one, count) for one in order if (count := Counter(f.outcome for f in findings)[one])],
         reasons=sorted(

@@ -182,19 +182,24 @@ def _macro_recall(records: pd.DataFrame) -> Statistic:
 def _money(records: pd.DataFrame) -> dict[str, Statistic]:
     """Cost per record, of a perfect model, and the mean of the worst 1 % (its tail)."""
     cost = records["cost"].to_numpy(dtype=np.float64)
+    return {
+        "expected_cost": mean_of(cost),
+        "expected_cost_perfect": mean_of(records["perfect_cost"]),
+        "cost_tail_1pct": tail_of(cost),
+    }
+
+
+def tail_of(cost: Floats, share: float = 0.01) -> Statistic:
+    """The mean of the costliest records that make up `share` of all (expected shortfall; Acerbi and Tasche 2002)."""
     order = np.argsort(-cost, kind="stable")
 
     def tail(w: Floats) -> Floats:
         drawn = w[:, order]
-        room = 0.01 * drawn.sum(axis=1, keepdims=True)
+        room = share * drawn.sum(axis=1, keepdims=True)
         taken = np.clip(room - (np.cumsum(drawn, axis=1) - drawn), 0, drawn)
         return np.asarray((taken @ cost[order]) / room[:, 0])
 
-    return {
-        "expected_cost": mean_of(cost),
-        "expected_cost_perfect": mean_of(records["perfect_cost"]),
-        "cost_tail_1pct": tail,
-    }
+    return tail
 
 
 def guess_from(target: npt.NDArray[Any], classes: tuple[str, ...], n: int) -> Predictions:

@@ -23,6 +23,8 @@ def started(job: Job, state: State) -> Append | None:
         "spec_digest": job.file.digest,
         "as_of": job.as_of.isoformat(),
         "developers": list(job.spec.model.developers),
+        "tier": job.spec.risk.told(),
+        "waivers": [waiver.model_dump(mode="json") for waiver in job.spec.risk.waivers],
         **job.needs,
     }
     return "release started", job.spec.model.name, body

@@ -7,13 +7,16 @@ resume alike. Access is never remembered.
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, TypedDict
 
 from prefect import task
 
+from expectations import waivers
 from expectations.attached import attached
+from expectations.coverage import coverage, judge_coverage
 from expectations.errors import Away
 from expectations.expectation import METRIC
 from expectations.hiding import hidden_columns
@@ -28,15 +31,17 @@ from infra.keys import home
 from infra.packages import versions
 from tasks import access as access_step
 from tasks import convert, convertible, dossier, package, record, sign, snapshot, train
+from tasks.bom import bill_of
 from tasks.check import Check, Subject
 from tasks.conversion.trials import try_out
+from tasks.coverage import build_coverage
 from tasks.dossier_page import render
 from tasks.guards import step
 from tasks.job import Job, Manifest
 from tasks.junit import junit_xml
 from tasks.lookups import lookup_blob
 
-VERSION = 10  # Raised when a step's answer changes; finished steps of older versions are not taken.
+VERSION = 11  # Raised when a step's answer changes; finished steps of older versions are not taken.
 PROGRESS = logging.getLogger("seatrial.progress")
 
 
@@ -115,7 +120,30 @@ def judged(subject: Subject, reference: Reference) -> list[Finding]:
     names = [str(name) for name in evidence.metrics["metric"]]
     hidden = hidden_columns(job.spec.data.model_dump())
     suite = [*suite_of(evidence.step, job.spec, names), *theirs]
-    return judge(evidence, suite, strict=job.tier.strict, hidden=hidden)
+    return _waivers(job).let_through(judge(evidence, suite, strict=job.tier.strict, hidden=hidden))
+
+
+def _waivers(job: Job) -> waivers.Waivers:
+    # The day on which it is judged, not that of the data: a waiver must not outlive its last day by an old as-of.
+    return waivers.waivers_of(job.spec.risk, job.ledger().state(), datetime.now(UTC).date())
+
+
+@task(name="coverage", **AGAIN)
+def cover(subject: Subject, findings: list[Finding]) -> tuple[Reference, list[Finding]]:
+    """Which origins of risk the findings cover: the table, and a finding for each origin."""
+    job, store = subject.job, subject.job.store()
+    rows = coverage(findings, job.tier.checks)
+    told = digest_of([finding.as_json() for finding in findings])
+    reference = once(
+        store, home(), "coverage", _inputs(job, told=told), lambda: put_evidence(store, build_coverage(rows))
+    )
+    return reference, _waivers(job).let_through(judge_coverage(rows, job.tier))
+
+
+@task(name="waivers", **AGAIN)
+def tell_waivers(subject: Subject, findings: list[Finding]) -> list[Finding]:
+    """What became of each waiver of the spec."""
+    return _waivers(subject.job).told(findings)
 
 
 @task(name="convertible", **AGAIN)
@@ -178,7 +206,7 @@ def write_dossier(
 
     def build() -> dict[str, Any]:
         evidence = {step: get_evidence(store, reference) for step, reference in references.items()}
-        about = dossier.about(job, subject.champion(), versions(), outcome)
+        about = dossier.about(job, subject.champion(), versions(), findings, outcome)
         spec = job.spec.model_dump(mode="json")
         document = dossier.build_document(about, spec, dict(subject.manifest), evidence, findings, outcome)
         page, junit = render(document, spec, evidence, findings, outcome), junit_xml(job.release, findings)
@@ -189,6 +217,9 @@ def write_dossier(
             "junit": store.put_blob(junit),
         }
         kept |= blobs
+        if bill := bill_of(subject, evidence):
+            store.put_if_absent(f"dossiers/{job.release}.bom.json", bill)
+            kept["bom"] = store.put_blob(bill)
         # What was measured stays for as long as the record that names it, whatever becomes of the steps' answers.
         for measured, reference in references.items():
             kept |= {f"{measured} {name}": digest for name, digest in reference["blobs"].items()}
@@ -210,7 +241,7 @@ def write_dossier(
 
 @task(name="record", **AGAIN)
 def record_verdict(
-    subject: Subject, references: Mapping[str, Reference], written: Mapping[str, Any], outcome: Outcome
+    subject: Subject, references: Mapping[str, Reference], written: Mapping[str, Any], findings: list[Finding]
 ) -> None:
     """Appends the verdict: "waits for N decisions on digest D", or "stopped"."""
     job, store = subject.job, subject.job.store()
@@ -219,6 +250,8 @@ def record_verdict(
         "dossier_digest": written["dossier"],
         "package_digest": subject.packed.get("package"),
         "metrics": record.figures(store, references),
+        "waived": waivers.used(findings),
         "blobs": {**written["blobs"], "manifest": put_json(store, manifest)},
     }
+    outcome = worst(finding.outcome for finding in findings)
     job.ledger().decide_and_append(lambda state: record.judged(job, state, outcome, told))

@@ -136,7 +136,8 @@ def test_not_applicable_is_not_unknown() -> None:
     finding = Finding("comparison", "a champion", Outcome.NOT_APPLICABLE, "critical", "", "a first release")
     given = {step: one for step, one in FULL.items() if step != "comparison"}
 
-    rest = [Finding(step, step, Outcome.NOT_APPLICABLE, "critical", "", "nothing") for step in TIERS[2].checks]
+    steps = (*TIERS[2].checks, "coverage")
+    rest = [Finding(step, step, Outcome.NOT_APPLICABLE, "critical", "", "nothing") for step in steps]
 
     _, document = build_dossier(RELEASE, SPEC, None, given, [finding, *rest], Outcome.PASSED)
 

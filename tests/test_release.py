@@ -12,6 +12,7 @@ import pandas as pd
 import people
 import pytest
 from conftest import BIN
+from exposure import RISK
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
@@ -58,7 +59,7 @@ def project(tmp_path, monkeypatch, prefect_url):
     (folder / "infra" / "__init__.py").write_text("")
     (folder / "infra" / "model.py").write_text(MODEL)
     (folder / "tasks.py").write_text(TASKS)
-    (folder / "release.yaml").write_text(SPEC)
+    (folder / "release.yaml").write_text(SPEC + RISK)
     loans().to_csv(folder / "loans.csv", index=False)
     return folder
 

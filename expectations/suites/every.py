@@ -20,6 +20,7 @@ from expectations.suites.poisoning import poisoning_suite
 from expectations.suites.production import production_suite
 from expectations.suites.provenance import provenance_suite
 from expectations.suites.quality import quality_suite
+from expectations.suites.risk import risk_suite
 from expectations.suites.robustness import robustness_suite
 from expectations.suites.scenarios import scenarios_suite
 from expectations.suites.slices import slices_suite
@@ -47,6 +48,7 @@ SUITES: dict[str, Callable[[ReleaseSpec, list[str]], list[Expectation]]] = {
     "production": production_suite,
     "provenance": provenance_suite,
     "costs": costs_suite,
+    "risk": risk_suite,
 }
 
 

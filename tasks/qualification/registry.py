@@ -11,6 +11,7 @@ from tasks.qualification import (
     poisoning,
     production,
     provenance,
+    risk,
     robustness,
     scenarios,
     slices,
@@ -31,4 +32,5 @@ CHECKS: tuple[Check, ...] = (
     production.CHECK,
     provenance.CHECK,
     costs.CHECK,
+    risk.CHECK,
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import seaweed
+from exposure import RISK
 
 from faults import plants
 from faults.campaign import Fault, Tried
@@ -46,7 +47,7 @@ def project(folder):
     frame["amount"] = 3 * frame["a"] - frame["b"] + random.normal(scale=0.1, size=600)
     frame.to_csv(folder / "loans.csv", index=False)
     (folder / "fitting.py").write_text(FITTING)
-    (folder / "release.yaml").write_text(SPEC)
+    (folder / "release.yaml").write_text(SPEC + RISK)
     return folder
 
 

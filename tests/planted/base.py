@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from exposure import ANSWERS
 
 TARGET, POSITIVE = "repaid", "yes"
 TOWNS = ("Ashford", "Brookfield", "Clayton", "Dunmore", "Easton")
@@ -24,7 +25,7 @@ SPEC: dict[str, Any] = {
     },
     # What applicants want is known, so only that is asked.
     "checks": {"gaming": {"favourable": "positive"}},
-    "risk": {"tier": 3},
+    "risk": {"tier": 3, "answers": ANSWERS},
 }
 
 
@@ -57,7 +58,7 @@ class Planted:
     """One fault. `table(rng)` gives the rows, `spec` is laid over `SPEC`, `train` names a function of `models`.
 
     The check `caught_by` must not let it through; of the others only those `related` may say anything against it.
-    `says` is part of the name of an expectation that does.
+    `says` is part of the name of an expectation that does. `files` lie beside the spec, by name.
     """
 
     name: str
@@ -67,3 +68,4 @@ class Planted:
     spec: Mapping[str, Any] = field(default_factory=dict)
     train: str = "boosting"
     related: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)

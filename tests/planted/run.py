@@ -26,6 +26,8 @@ def subject_of(fault: Planted, folder: Path, seed: int = 0) -> Subject:
     """A packaged release of the fault in an empty folder. SEATRIAL_HOME must be one of the test's own."""
     fault.table(np.random.default_rng(seed)).to_parquet(folder / "loans.parquet", index=False)
     (folder / "train.py").write_text(Path(models.__file__).read_text())
+    for name, text in fault.files.items():
+        (folder / name).write_text(text)
     candidate = {"candidate": {"train": f"train:{fault.train}"}, "seed": seed}
     (folder / "release.yaml").write_text(yaml.safe_dump(laid_over(laid_over(SPEC, candidate), dict(fault.spec))))
     job = open_job(folder / "release.yaml", str(folder / "store"), None)
@@ -34,6 +36,18 @@ def subject_of(fault: Planted, folder: Path, seed: int = 0) -> Subject:
     packed = steps.convert_and_package.fn(subject)
     subject = Subject(job, subject.manifest, subject.trained, packed)
     return Subject(job, subject.manifest, subject.trained, steps.guard_package.fn(subject))
+
+
+def again(subject: Subject, fault: Planted) -> Subject:
+    """The package of a release under the spec of a fault that changes nothing else: no training, no conversion."""
+    folder = subject.job.file.root
+    for name, text in fault.files.items():
+        (folder / name).write_text(text)
+    candidate = {"candidate": {"train": f"train:{fault.train}"}}
+    path = folder / f"{fault.name.replace(' ', '-')}.yaml"
+    path.write_text(yaml.safe_dump(laid_over(laid_over(SPEC, candidate), dict(fault.spec))))
+    job = open_job(path, subject.job.store_url, None)
+    return Subject(job, steps.take_snapshot.fn(job), subject.trained, subject.packed)
 
 
 def findings_of(subject: Subject, *names: str) -> list[Finding]:
