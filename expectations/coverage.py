@@ -35,7 +35,7 @@ ORIGINS = (
         "adversaries", "Adversaries", ("robustness", "gaming", "poisoning", "leakage"), ("extraction", "commercial")
     ),
     Origin("legal", "Law: copyright, licences, liability", ("provenance",), ("legal",)),
-    Origin("reputation", "Reputation: bias, ethics", ("fairness",), ("reputation", "worst_behaviour")),
+    Origin("reputation", "Reputation: bias, ethics", ("fairness", "slices"), ("reputation", "worst_behaviour")),
 )
 
 

@@ -262,6 +262,7 @@ def passed(*steps):
     return [Finding(step, "all", Outcome.PASSED, "critical", "", "") for step in steps]
 
 
+ADVERSE = ("robustness", "gaming", "poisoning", "leakage")
 EVERY_STEP = ("data", "conversion", "package", "quality", "guards", "latency", "comparison", *ALL_CHECKS)
 
 
@@ -276,17 +277,15 @@ def test_what_every_check_lets_through_is_covered():
     assert set(found) == {origin.key for origin in ORIGINS}
 
 
-@pytest.mark.parametrize(
-    ("tier", "outcome"), [(1, "not applicable"), (2, "not applicable"), (3, "failed"), (4, "failed")]
-)
+@pytest.mark.parametrize(("tier", "outcome"), [(1, "not applicable"), (2, "warned"), (3, "failed"), (4, "failed")])
 def test_an_origin_whose_checks_had_nothing_to_ask_of_is_uncovered(tier, outcome):
-    asked = [*passed(*(step for step in EVERY_STEP if step != "fairness"))]
-    none = Finding("fairness", "fairness", Outcome.NOT_APPLICABLE, "critical", "", "no column is protected")
-    found = covered([*asked, none] if tier > 2 else asked, tier)["reputation"]
+    reasons = [Finding(name, name, Outcome.NOT_APPLICABLE, "critical", "", "nothing to ask of") for name in ADVERSE]
+    others = passed(*(step for step in EVERY_STEP if step not in ADVERSE))
+    found = covered([*others, *reasons] if tier > 1 else others, tier)["adversaries"]
     assert found.outcome.value == outcome
     if tier > 2:
-        assert found.found == "fairness not applicable"
-        assert "Give fairness something to ask of" in found.remedy
+        assert found.found.startswith("robustness not applicable; gaming not applicable")
+        assert "Give robustness, gaming" in found.remedy
 
 
 def test_an_origin_that_a_low_tier_asks_about_and_that_is_uncovered_is_warned_of():

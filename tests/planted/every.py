@@ -2,12 +2,15 @@
 
 from planted import (
     calibration,
+    costs,
     explanations,
     fairness,
     gaming,
     leakage,
     poisoning,
     production,
+    provenance,
+    risk,
     robustness,
     scenarios,
     slices,
@@ -27,6 +30,9 @@ CHECKS = (
     poisoning,
     leakage,
     production,
+    provenance,
+    costs,
+    risk,
 )
 FAULTS: tuple[Planted, ...] = tuple(fault for check in CHECKS for fault in check.FAULTS)
 CLEAN = tuple(Planted(f"clean, {train}", "", "", train=train) for train in ("boosting", "logistic"))
