@@ -16,17 +16,12 @@ class Expectation(Part):
     type: str
     kwargs: dict[str, Any] = Field(default_factory=dict)
     severity: Severity = "critical"
-    remedy: str = Field(default="", description="What to do where it does not hold; default: a general word")
 
 
 def metric(
-    name: str,
-    low: float | None = None,
-    high: float | None = None,
-    severity: Severity = "critical",
-    remedy: str = "",
+    name: str, low: float | None = None, high: float | None = None, severity: Severity = "critical"
 ) -> Expectation:
-    """An expectation over one metric of an evidence frame; `remedy` says what to do where it does not hold."""
+    """An expectation over one metric of an evidence frame."""
     bounds = {"min_value": low, "max_value": high}
     kwargs = {"metric": name, **{key: value for key, value in bounds.items() if value is not None}}
-    return Expectation(type=METRIC, kwargs=kwargs, severity=severity, remedy=remedy)
+    return Expectation(type=METRIC, kwargs=kwargs, severity=severity)

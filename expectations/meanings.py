@@ -21,6 +21,9 @@ HARD = (
 )
 DRIFT = "Find out what changed at the source; train on recent data if the world did."
 MEMBERS = "Regularise the model (larger leaves, fewer rounds), or give callers labels only (serving.outputs)."
+ALLOW = "Use another, or allow its licence (checks.provenance.licences) after somebody looked at it."
+KEEP = "Keep the champion, or mend what the costliest records of the dossier have in common."
+MAINTAINERS = "A name or a licence is written as no tool reads it; the facts of provenance say which."
 
 # By the name, or by what stands before its colon.
 MEANINGS = {
@@ -212,6 +215,43 @@ MEANINGS = {
     "surely_drifted": Meaning("distance between {of} in production and in training, surely at least", DRIFT),
     "surely_never_seen": Meaning("share of production's {of} that training surely never saw", DRIFT),
     "surely_more_missing": Meaning("share of production that surely lacks {of}, beyond training's", DRIFT),
+    # Provenance
+    "unknown_origin": Meaning(
+        "sources and assets that come from nobody knows where", "Say it: origin in data.sources or the assets."
+    ),
+    "unknown_licence": Meaning(
+        "sources and assets without a licence that is known", "Say its SPDX id; LicenseRef-own for one's own data."
+    ),
+    "licence_not_allowed": Meaning("sources and assets that may not be used", ALLOW),
+    "asset_missing": Meaning(
+        "assets that are not where the spec says", "Put the file there, or take it out of the spec."
+    ),
+    "package_denied": Meaning(
+        "installed packages that the spec forbids", "Remove it, or take another version (checks.provenance)."
+    ),
+    "package_licence_not_allowed": Meaning("packages in use that may not be used", ALLOW),
+    "package_licence_unknown": Meaning(
+        "packages in use that do not say their licence",
+        "Read its files and say it: checks.provenance.package_licences.",
+    ),
+    "package_departs_from_lock": Meaning(
+        "packages that are not what the lock file says", "Install what the lock pins, or lock what was tested."
+    ),
+    "bom_problems": Meaning("what the schema of CycloneDX 1.6 has against the bill of materials", MAINTAINERS),
+    # Costs
+    "saved_over_guessing": Meaning(
+        "what a record's errors cost less than those of the cheapest answer for all",
+        "Set the model's threshold for these costs, or mend the model: one answer for all is cheaper.",
+    ),
+    "surely_costlier_than_champion": Meaning("by which share errors surely cost more than the champion's", KEEP),
+    "surely_longer_tail_than_champion": Meaning("the same of the costliest 1 % of records", KEEP),
+    "running_over_champion": Meaning("times the processor time of the champion's predictions", KEEP),
+    "memory_mb": Meaning("megabytes that the package needs", "Raise serving.memory_mb, or take a smaller model."),
+    # Risk
+    "own_words": Meaning(
+        "words of the team's own in the answer on {of}",
+        "Answer in risk.answers: what can happen, to whom, how bad is it? `seatrial tiers SPEC` shows the questions.",
+    ),
 }
 
 
