@@ -45,7 +45,7 @@ def spec() -> dict[str, Any]:
     """The release spec: every check has something to ask of."""
     roles = {"group": ["protected"], "x4": ["actor_controlled"], "c0": ["actor_controlled"]}
     source = {"path": "loans.parquet", "origin": "made for a benchmark", "licence": "CC0-1.0"}
-    answers = {name: "Made up for a benchmark; nobody is refused a loan by it." for name in QUESTIONS}
+    answers = {name: f"Made up for a benchmark ({name}); nobody is refused a loan by it, ever." for name in QUESTIONS}
     return {
         "model": {"name": "loans", "task": "binary", "owner": "owner@example.com", "positive": POSITIVE},
         "candidate": {"train": "train:forest"},
