@@ -55,6 +55,7 @@ MEANINGS = {
     "lead_over_simple_baseline": Meaning("skill beyond that of a simple model", "Take the simple model."),
     # Scenarios
     "crashes": Meaning("batches that the package did not answer", "Mend the model: the dossier shows the batch."),
+    "empty_batch_crashes": Meaning("batches without records that the package did not answer"),
     "nan_trusted": Meaning("answers that are no number and yet marked as trusted", GUARDS),
     "implausible_trusted": Meaning("answers outside the plausible range and yet marked as trusted", GUARDS),
     "beyond_trusted": Meaning("records far beyond what training saw and yet trusted", GUARDS),

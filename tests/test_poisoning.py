@@ -4,9 +4,10 @@ import pytest
 from cleanlab.filter import find_label_issues
 from hypothesis import given
 from hypothesis import strategies as st
-from planted.base import TARGET, Planted, clean
-from planted.poisoning import CLEAN_WITH_SOURCES, FAULTS, turned
+from planted.base import Planted
+from planted.poisoning import CLEAN_WITH_SOURCES, FAULTS
 from planted.run import against, findings_of, subject_of
+from pydantic import ValidationError
 from qualified import case, parted, values
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -151,12 +152,12 @@ def test_the_limit_itself_still_holds(value, outcome):
     assert judged(evidence)["surely_contradicted_where_surest"] == outcome
 
 
-def test_the_spec_may_say_how_noisy_its_labels_are():
-    frame = turned(clean(np.random.default_rng(0)), np.random.default_rng(1).random(4000) < 0.25)
-    frame = frame.rename(columns={TARGET: "y"})[["income", "age", "amount", "term", "y"]]
-    evidence = measure_poisoning(labelled(frame), Poisoning())
-    assert judged(evidence)["surely_contradicted_where_surest"] == "failed"
-    assert judged(evidence, spec(contradicted=0.4))["surely_contradicted_where_surest"] == "passed"
+def test_a_spec_may_ask_for_more_and_not_for_less():
+    evidence = measure_poisoning(labelled(numbers(1200)), Poisoning())
+    evidence.metrics.loc[evidence.metrics["metric"] == "surely_contradicted_where_surest", "value"] = 0.05
+    assert judged(evidence, spec(contradicted=0.04))["surely_contradicted_where_surest"] == "failed"
+    with pytest.raises(ValidationError, match=r"less than or equal to 0\.1"):
+        spec(contradicted=0.4)
 
 
 def test_gaps_truth_values_and_constants_are_no_trouble():

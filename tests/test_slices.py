@@ -95,7 +95,8 @@ def test_a_declared_slice_with_few_records_cannot_be_told(plain):
 def test_a_declared_slice_may_use_a_column_that_the_model_is_not_given(plain):
     beside = pd.DataFrame({"branch": np.where(np.arange(len(plain.target)) % 4, "north", "south")})
     with_branch = replace(plain, train_beside=beside.head(3), test_beside=beside)
-    asked = Slices.model_validate({"declared": [{"name": "north", "where": {"branch": "north"}}], "conditions": 0})
+    asked = Slices.model_validate({"declared": [{"name": "north", "where": {"branch": "north"}}]})
+    asked = asked.model_copy(update={"conditions": 0})
     assert values(measure_slices(with_branch, asked)).loc["slice:north", "n"] == 750
 
 
@@ -122,7 +123,7 @@ def test_no_rows_at_all_cannot_be_told_either(plain):
 
 
 def test_nothing_to_search_and_nothing_declared_is_not_applicable(plain):
-    found = measure_slices(plain, Slices(conditions=0))
+    found = measure_slices(plain, Slices().model_copy(update={"conditions": 0}))
     assert found.facts["not_applicable"].startswith("No column has levels")
 
 

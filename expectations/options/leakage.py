@@ -25,5 +25,5 @@ class Leakage(Part):
         default=(), description="Columns of times that lie in the future for good reason, such as a due date"
     )
     duplicates: float = Field(
-        default=0.01, ge=0, lt=1, description="Share of the test rows that training may hold too, with their answer"
+        default=0.01, ge=0, le=0.01, description="Share of the test rows that training may hold too, with their answer"
     )

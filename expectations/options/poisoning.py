@@ -16,11 +16,14 @@ class Poisoning(Part):
     contradicted: float = Field(
         default=0.1,
         gt=0,
-        lt=1,
+        le=0.1,
         description="Share of the labels that may contradict what the other records say, where these are surest",
     )
     source_excess: float = Field(
-        default=0.1, gt=0, lt=1, description="A source may have so many more suspect labels than the others, as a share"
+        default=0.1,
+        gt=0,
+        le=0.1,
+        description="A source may have so many more suspect labels than the others, as a share",
     )
     cpu_seconds: float = Field(
         default=6, gt=0, description="Budget for training without each source; beyond it a fast stand-in is trained"

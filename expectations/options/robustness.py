@@ -12,7 +12,7 @@ class Robustness(Part):
         default=None, description="Columns that no attack changes; default: the protected ones"
     )
     small: float = Field(
-        default=0.1, gt=0, le=1, description="A small change of one number, in spreads of its column (IQR / 1.349)"
+        default=0.1, ge=0.1, le=1, description="A small change of one number, in spreads of its column (IQR / 1.349)"
     )
     turns: float | None = Field(
         default=None,

@@ -81,7 +81,7 @@ class Scenarios(Part):
     swapped: float = Field(
         default=0.05,
         gt=0,
-        lt=1,
+        le=0.05,
         description="Of records with one number a thousand times too large, at most this share may be trusted and get "
         "an answer that differs by much",
     )

@@ -37,7 +37,7 @@ class Slices(Part):
         description="alike: the rest with like answers, so that a slice near the decision line, hard for every "
         "model, is no fault; rest: simply all others",
     )
-    conditions: int = Field(default=3, ge=0, le=3, description="How many a found slice may have; 0: find none")
+    conditions: int = Field(default=3, ge=1, le=3, description="How many a found slice may have")
     bands: int = Field(default=5, ge=2, le=20, description="Bands that a number column is cut into")
     tested: int = Field(default=10, ge=1, le=100, description="How many found slices are tested; each costs power")
     support: float = Field(default=0.04, gt=0, lt=0.5, description="Share of the records that a found slice holds")
