@@ -29,6 +29,8 @@ SHOWN = ("onnxruntime", "scikit-learn", "numpy", "pandas")
 BEGIN, END = "<!-- written by make bench-faults -->", "<!-- end -->"
 # The share of checks that may speak of a clean model, as every tier states it.
 STATED = 0.05
+# Seeds that no limit was chosen on.
+SEED, MODELS = 1000, 25
 
 
 def tried(name: str, seed: int, folder: str) -> dict[str, Any]:
@@ -48,7 +50,13 @@ def tried(name: str, seed: int, folder: str) -> dict[str, Any]:
     caught = any(finding.step == one.caught_by and one.says in finding.expectation for finding in found)
     unrelated = sorted({finding.step for finding in found} - {one.caught_by, *one.related})
     told = {"name": name, "seed": seed, "caught_by": one.caught_by, "caught": caught, "unrelated": unrelated}
-    return {**told, "spoke": spoke, "checks": len(subject.job.tier.checks), "folder": str(root / "peers")}
+    return {
+        **told,
+        "spoke": spoke,
+        "checks": len(subject.job.tier.checks),
+        "classes": bool(subject.job.positive),
+        "folder": str(root / "peers"),
+    }
 
 
 def main() -> None:
@@ -56,15 +64,17 @@ def main() -> None:
     from planted.every import CLEAN, FAULTS
 
     with tempfile.TemporaryDirectory() as name:
-        faults = _tried([(one.name, 0) for one in FAULTS], Path(name, "faults"))
-        clean = _tried([(one.name, seed) for one in CLEAN for seed in range(20 // len(CLEAN))], Path(name, "clean"))
-        said = {peer: _peer(peer, [one["folder"] for one in (*faults, *clean)]) for peer in SCRIPTS}
-    known = {peer: {issue for one in clean for issue in told[one["folder"]]} for peer, told in said.items()}
+        faults = _tried([(one.name, SEED) for one in FAULTS], Path(name, "faults"))
+        seeds = range(SEED + 1, SEED + 1 + -(-MODELS // len(CLEAN)))
+        clean = _tried([(one.name, seed) for one in CLEAN for seed in seeds], Path(name, "clean"))
+        of_classes = [one for one in clean if one["classes"]]
+        said = {peer: _peer(peer, [one["folder"] for one in (*faults, *of_classes)]) for peer in SCRIPTS}
+    known = {peer: {issue for one in of_classes for issue in told[one["folder"]]} for peer, told in said.items()}
     for one in faults:
         one["peers"] = {peer: sorted(set(told[one["folder"]]) - known[peer]) for peer, told in said.items()}
     alarms = sum(len(one["unrelated"]) for one in clean)
-    of_peers = {peer: sum(bool(told[one["folder"]]) for one in clean) for peer, told in said.items()}
-    _write_docs(faults, clean, of_peers)
+    of_peers = {peer: sum(bool(told[one["folder"]]) for one in of_classes) for peer, told in said.items()}
+    _write_docs(faults, clean, {peer: f"{count} of {len(of_classes)}" for peer, count in of_peers.items()})
     claims = [
         Claim(name="faults_planted", value=len(faults), unit="faults", goal=">= 25"),
         Claim(
@@ -109,7 +119,7 @@ def _peer(peer: str, folders: list[str]) -> dict[str, list[str]]:
     return {folder: [] for folder in folders} | {one["folder"]: one["issues"] for one in told}
 
 
-def _write_docs(faults: list[dict[str, Any]], clean: list[dict[str, Any]], of_peers: dict[str, int]) -> None:
+def _write_docs(faults: list[dict[str, Any]], clean: list[dict[str, Any]], of_peers: dict[str, str]) -> None:
     head = "| fault | check | caught | unrelated | Giskard | Deepchecks | Evidently |"
     rows = [head, "| --- | --- | --- | --- | --- | --- | --- |"]
     for one in faults:
@@ -121,7 +131,7 @@ def _write_docs(faults: list[dict[str, Any]], clean: list[dict[str, Any]], of_pe
     counted = f"{sum(one['caught'] for one in faults)} of {len(faults)} caught"
     ours = f"Seatrial: {counted}, {spoke} of {len(clean)} clean models with an alarm"
     theirs = [
-        f"{peer.capitalize()}: {caught[peer]} caught, {of_peers[peer]} of {len(clean)} clean models with an issue"
+        f"{peer.capitalize()}: {caught[peer]} caught, {of_peers[peer]} clean classifiers with an issue"
         for peer in SCRIPTS
     ]
     table = "\n".join([*rows, "", "; ".join([ours, *theirs]) + "."])

@@ -53,6 +53,29 @@ def clean(rng: np.random.Generator, n: int = 4000) -> pd.DataFrame:
     return frame.assign(**{TARGET: np.where(rng.random(n) < 1 / (1 + np.exp(-odds)), POSITIVE, "no")})
 
 
+def clean_rents(rng: np.random.Generator, n: int = 4000) -> pd.DataFrame:
+    """(n, 7) rents: size, age and town decide, smoothly and with noise; `group` and `noise` do not."""
+    frame = pd.DataFrame(
+        {
+            "size": rng.normal(70, 18, n).clip(20, 150).round(1),
+            "age": rng.integers(0, 90, n).astype(float),
+            "town": rng.choice(TOWNS, n),
+            "term": rng.integers(1, 11, n) * 6.0,
+            "group": rng.choice(["a", "b"], n),
+            "noise": rng.normal(size=n).round(3),
+        }
+    )
+    told = 9 * frame["size"] - 1.5 * frame["age"] + 120 * (frame["town"] == "Dunmore") + 400
+    return frame.assign(rent=(told + rng.normal(0, 60, n)).round(2))
+
+
+RENTS: dict[str, Any] = {
+    "model": {"task": "regression", "positive": None},
+    "data": {"target": "rent"},
+    "checks": {"gaming": {"favourable": "high"}},
+}
+
+
 @dataclass(frozen=True)
 class Planted:
     """One fault. `table(rng)` gives the rows, `spec` is laid over `SPEC`, `train` names a function of `models`.

@@ -21,9 +21,18 @@ def lost_town(rng):
     return frame.assign(**{TARGET: frame[TARGET].mask(turned, np.where(frame[TARGET] == POSITIVE, "no", POSITIVE))})
 
 
+# So it knows its training rows by heart, and turns with the least noise.
+BY_HEART = ("leakage", "robustness", "stability", "gaming")
+
 FAULTS: tuple[Planted, ...] = (
     Planted("naive Bayes that counts twice", "calibration", "calibration_error_at_least", told_again, train="bayes"),
-    Planted("a tree grown to the last leaf", "calibration", "calibration_error_at_least", train="deep_tree"),
+    Planted(
+        "a tree grown to the last leaf",
+        "calibration",
+        "calibration_error_at_least",
+        train="deep_tree",
+        related=BY_HEART,
+    ),
     Planted(
         "coverage lost in one town",
         "calibration",

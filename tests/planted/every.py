@@ -16,7 +16,7 @@ from planted import (
     slices,
     stability,
 )
-from planted.base import Planted
+from planted.base import RENTS, Planted, clean_rents
 
 CHECKS = (
     scenarios,
@@ -35,4 +35,7 @@ CHECKS = (
     risk,
 )
 FAULTS: tuple[Planted, ...] = tuple(fault for check in CHECKS for fault in check.FAULTS)
-CLEAN = tuple(Planted(f"clean, {train}", "", "", train=train) for train in ("boosting", "logistic"))
+CLEAN = (
+    *(Planted(f"clean loans, {train}", "", "", train=train) for train in ("boosting", "logistic", "forest")),
+    *(Planted(f"clean rents, {train}", "", "", clean_rents, RENTS, train) for train in ("boosted_number", "ridge")),
+)

@@ -34,8 +34,15 @@ def harsh_through_a_proxy(rng):
 
 
 FAULTS: tuple[Planted, ...] = (
-    Planted("a group recorded more harshly", "fairness", "gap_at_least:group", harsh_labels),
-    Planted("labels turned in one group", "fairness", "gap_at_least:group", turned_labels, related=("slices",)),
+    # A model that was taught that a group is another one hangs on the group.
+    Planted("a group recorded more harshly", "fairness", "gap_at_least:group", harsh_labels, related=("explanations",)),
+    Planted(
+        "labels turned in one group",
+        "fairness",
+        "gap_at_least:group",
+        turned_labels,
+        related=("slices", "explanations"),
+    ),
     Planted("a proxy of the protected attribute", "fairness", "proxy_auc_at_least:group", proxy),
     Planted(
         "a model that knows the group by its card alone",

@@ -59,15 +59,22 @@ def future(rng):
     return frame.assign(given=given, last_payment_year=last.astype(float))
 
 
+# One neighbour alone is always sure, however wrong, and changes with the nearest record.
+SURE = ("calibration", "robustness", "gaming", "stability")
 TIMED = {"data": {"sources": {"loans": {"event_time": "given"}}}}
 FAULTS: tuple[Planted, ...] = (
-    Planted("a feature encodes the answer", "leakage", "too_good:closing_code", answer_encoded),
+    # All importance is in that feature.
+    Planted(
+        "a feature encodes the answer", "leakage", "too_good:closing_code", answer_encoded, related=("explanations",)
+    ),
     Planted("gaps tell the answer", "leakage", "alone_of_gaps", answer_in_gaps, train="imputed"),
     Planted(
         "a fifth of the rows is there twice", "leakage", "surely_duplicates", twins, {"data": {"ignore": ["entry"]}}
     ),
     Planted("rows are there twice, nearly", "leakage", "near_duplicates", near_twins),
-    Planted("nearest neighbours hold the records", "leakage", "records_inside_the_model", train="memorising"),
+    Planted(
+        "nearest neighbours hold the records", "leakage", "records_inside_the_model", train="memorising", related=SURE
+    ),
     Planted("a forest knows its records by heart", "leakage", "by_heart", train="by_heart"),
     Planted("a forest on columns that say nothing tells members", "leakage", "membership_auc", noise, train="by_heart"),
     Planted(

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor, RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -85,3 +85,12 @@ def recent_of_the_old():
 
 def recent_without_jobs():
     return recent().assign(job=lambda rows: rows["job"].where(rows["age"] > 60))
+
+
+def boosted_number(features, target):
+    model = GradientBoostingRegressor(n_estimators=60, max_depth=3, subsample=0.8, random_state=0)
+    return make_pipeline(columns(), model).fit(features, target)
+
+
+def ridge(features, target):
+    return make_pipeline(columns(), Ridge()).fit(features, target)

@@ -43,6 +43,9 @@ BRANCH = {"checks": {"poisoning": {"source": "branch"}}, "data": {"ignore": ["br
 CLEAN_WITH_SOURCES = Planted("clean", "poisoning", "", spec=SOURCE)
 assert "Farley" not in TOWNS
 
+# Where nearly half of the labels of a branch are turned the others' decisions lie near the line.
+TAUGHT_NOISE = ("robustness",)
+
 FAULTS: tuple[Planted, ...] = (
     Planted("a town of a twentieth of the rows turns labels round", "poisoning", "Farley", lying_town, SOURCE),
     Planted(
@@ -52,6 +55,13 @@ FAULTS: tuple[Planted, ...] = (
         lying_branch,
         BRANCH,
     ),
-    Planted("a model is worse for a lying branch", "poisoning", "better_without:east", lying_half, BRANCH),
+    Planted(
+        "a model is worse for a lying branch",
+        "poisoning",
+        "better_without:east",
+        lying_half,
+        BRANCH,
+        related=TAUGHT_NOISE,
+    ),
     Planted("a quarter of all labels is wrong", "poisoning", "contradicted_where_surest", noisy),
 )
