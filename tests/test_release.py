@@ -197,7 +197,7 @@ def code_that_raises(folder):
         (writable_database, 1, "opened for writing"),
         (missing_column, 1, "no column status"),
         (one_class, 1, "classes at least 2"),
-        (empty_table, 1, "rows at least 100"),
+        (empty_table, 1, "rows of data: at least 100"),
         (all_null_column, 1, "empty:income at most 0"),
         (model_that_is_none, 2, "model.skops: expected a skops file"),
         (code_that_raises, 2, "no such thing at tasks.py:2"),

@@ -104,6 +104,7 @@ def test_missing_values_texts_and_extremes_are_tried_where_there_are_any():
     assert facts["thresholds"] == 0
     assert {"", "Ames", "Boone", "Nevada"} < set(made["category"]["town"])
     assert made["missing"]["age"].isna().all()
+    assert made["missing"][["size", "rooms", "town"]].notna().all(axis=None)
 
 
 def test_an_empty_text_is_no_other_than_a_missing_one():
@@ -111,7 +112,6 @@ def test_an_empty_text_is_no_other_than_a_missing_one():
     made, _ = trial_rows(LogisticRegression(), frame)
     assert "" not in set(made["category"]["town"])
     assert made["missing"]["town"].isna().any()
-    assert made["missing"][["size", "rooms", "town"]].notna().all(axis=None)
 
 
 def test_what_the_estimator_refuses_is_counted_and_not_compared():
