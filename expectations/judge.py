@@ -194,8 +194,8 @@ def _cannot_ask_metric(evidence: Evidence, item: Expectation) -> Finding | None:
 
 
 def _early(evidence: Evidence, item: Expectation, outcome: Outcome, found: str) -> Finding:
-    outcome = Outcome.WARNED if item.severity == "warning" else outcome
-    return Finding(evidence.step, name_of(item), outcome, item.severity, words(item), found, remedy_of(item, outcome))
+    told = Outcome.WARNED if item.severity == "warning" else outcome
+    return Finding(evidence.step, name_of(item), told, item.severity, words(item), found, remedy_of(item, outcome))
 
 
 def _finding(evidence: Evidence, item: Expectation, result: dict[str, Any], metrics: pd.DataFrame | None) -> Finding:
@@ -204,9 +204,9 @@ def _finding(evidence: Evidence, item: Expectation, result: dict[str, Any], metr
     if outcome is Outcome.INCONCLUSIVE and row is not None:
         needed = _records_that_would_tell(item, row)
         found += f"; about {needed:,} records would tell" if needed else "; the value lies on the limit itself"
-    if item.severity == "warning" and not outcome.lets_through:
-        outcome = Outcome.WARNED
-    return Finding(evidence.step, name_of(item), outcome, item.severity, words(item), found, remedy_of(item, outcome))
+    # What to do hangs on what came of it, also where it only warns: too few records call for more of them.
+    told = Outcome.WARNED if item.severity == "warning" and not outcome.lets_through else outcome
+    return Finding(evidence.step, name_of(item), told, item.severity, words(item), found, remedy_of(item, outcome))
 
 
 def _without_values(result: dict[str, Any]) -> dict[str, Any]:

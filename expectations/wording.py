@@ -5,6 +5,8 @@ from expectations.meanings import MEND, Meaning, meaning_of
 from expectations.suites.comparison import DROP
 from expectations.verdicts import Outcome
 
+GATHER = "Gather more records, or lower the claim; cannot tell is not yes."
+
 
 def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
@@ -14,10 +16,9 @@ def remedy_of(item: Expectation, outcome: Outcome) -> str:
     """What to do next; nothing where it held."""
     known = _known(item)
     return {
-        Outcome.INCONCLUSIVE: "Gather more records, or lower the claim; cannot tell is not yes.",
+        Outcome.INCONCLUSIVE: GATHER,
         Outcome.ERRORED: "Mend the expectation in the release spec; it could not be asked.",
         Outcome.FAILED: known.do if known else MEND,
-        Outcome.WARNED: known.do if known and known.do != MEND else "",
     }.get(outcome, "")
 
 

@@ -11,7 +11,7 @@ from expectations.expectation import Expectation, metric
 from expectations.judge import judge, unknown_types
 from expectations.records import Evidence, metric_rows
 from expectations.verdicts import Outcome
-from expectations.wording import words
+from expectations.wording import GATHER, words
 
 NAN = float("nan")
 
@@ -141,3 +141,17 @@ def test_of_a_hidden_column_the_share_is_told_and_no_value():
 
 def test_a_sudden_drop_is_said_in_words():
     assert words(metric("drop_at_least:ames-price-12ab", high=0.1)) == "surely at most 10% worse than ames-price-12ab"
+
+
+def test_what_too_few_records_only_warn_of_calls_for_more_of_them():
+    few = Evidence("quality", metric_rows([("drift:a", 0.9, NAN, NAN, 3, 100)]), pd.DataFrame())
+    [told] = judge(few, [metric("drift:a", high=0.1, severity="warning")], strict=True)
+    assert told.outcome is Outcome.WARNED
+    assert told.remedy == GATHER
+
+
+def test_a_figure_that_is_known_is_told_with_what_to_do_about_it():
+    far = Evidence("data", metric_rows([("drift:a", 0.9, NAN, NAN, 300, 100)]), pd.DataFrame())
+    [told] = judge(far, [metric("drift:a", high=0.1, severity="warning")], strict=True)
+    assert told.expected == "distance between a here and in the reference, 0 to 1: at most 0.1"
+    assert told.remedy.startswith("Find out what changed at the source")
