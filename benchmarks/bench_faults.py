@@ -60,15 +60,22 @@ def tried(name: str, seed: int, folder: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Writes the table into the docs, and the claims."""
+    """Writes the table into the docs, and the claims. `--ours` leaves the peers out: a quarter of the time."""
     from planted.every import CLEAN, FAULTS
 
+    scripts = {} if "--ours" in sys.argv else SCRIPTS
     with tempfile.TemporaryDirectory() as name:
         faults = _tried([(one.name, SEED) for one in FAULTS], Path(name, "faults"))
         seeds = range(SEED + 1, SEED + 1 + -(-MODELS // len(CLEAN)))
         clean = _tried([(one.name, seed) for one in CLEAN for seed in seeds], Path(name, "clean"))
         of_classes = [one for one in clean if one["classes"]]
-        said = {peer: _peer(peer, [one["folder"] for one in (*faults, *of_classes)]) for peer in SCRIPTS}
+        said = {peer: _peer(peer, [one["folder"] for one in (*faults, *of_classes)]) for peer in scripts}
+    tell(faults, clean, said)
+
+
+def tell(faults: list[dict[str, Any]], clean: list[dict[str, Any]], said: dict[str, dict[str, list[str]]]) -> None:
+    """The table and the claims, of what was found and what each peer said by folder."""
+    of_classes = [one for one in clean if one["classes"]]
     known = {peer: {issue for one in of_classes for issue in told[one["folder"]]} for peer, told in said.items()}
     for one in faults:
         one["peers"] = {peer: sorted(set(told[one["folder"]]) - known[peer]) for peer, told in said.items()}
@@ -89,7 +96,7 @@ def main() -> None:
             goal=f"<= {STATED}",
         ),
     ]
-    print(write_results("faults", SHOWN, claims, {peer: version_of(PEERS, peer) for peer in SCRIPTS}))
+    print(write_results("faults", SHOWN, claims, {peer: version_of(PEERS, peer) for peer in said}))
 
 
 def _tried(asked: Iterable[tuple[str, int]], folder: Path) -> list[dict[str, Any]]:
@@ -120,19 +127,19 @@ def _peer(peer: str, folders: list[str]) -> dict[str, list[str]]:
 
 
 def _write_docs(faults: list[dict[str, Any]], clean: list[dict[str, Any]], of_peers: dict[str, str]) -> None:
-    head = "| fault | check | caught | unrelated | Giskard | Deepchecks | Evidently |"
-    rows = [head, "| --- | --- | --- | --- | --- | --- | --- |"]
+    columns = ["fault", "check", "caught", "unrelated", *(peer.capitalize() for peer in of_peers)]
+    rows = [f"| {' | '.join(columns)} |", f"| {' | '.join(['---'] * len(columns))} |"]
     for one in faults:
-        peers = [("yes" if one["peers"][peer] else "no") for peer in SCRIPTS]
+        peers = [("yes" if one["peers"][peer] else "no") for peer in of_peers]
         caught, unrelated = "yes" if one["caught"] else "**no**", ", ".join(one["unrelated"]) or "–"
         rows.append(f"| {' | '.join([one['name'], one['caught_by'], caught, unrelated, *peers])} |")
     spoke = sum(bool(one["unrelated"]) for one in clean)
-    caught = {peer: sum(bool(one["peers"][peer]) for one in faults) for peer in SCRIPTS}
+    caught = {peer: sum(bool(one["peers"][peer]) for one in faults) for peer in of_peers}
     counted = f"{sum(one['caught'] for one in faults)} of {len(faults)} caught"
     ours = f"Seatrial: {counted}, {spoke} of {len(clean)} clean models with an alarm"
     theirs = [
         f"{peer.capitalize()}: {caught[peer]} caught, {of_peers[peer]} clean classifiers with an issue"
-        for peer in SCRIPTS
+        for peer in of_peers
     ]
     table = "\n".join([*rows, "", "; ".join([ours, *theirs]) + "."])
     before, rest = DOCS.read_text().split(BEGIN)
