@@ -116,6 +116,8 @@ def _promoted(draft: State, record: Record) -> None:
         draft.keep(draft.releases[former], status="retired")
     draft.keep(release, status="champion", replaced=former)
     draft.models[release.model] = release.id
+    # They were about what served before.
+    draft.alarms.pop(release.model, None)
     if rollout := draft.running(release.model):
         said = {"why": "promoted", **record.body}
         draft.rollouts[release.model] = rollout.moved(record.time, rollout.stage, said, status="finished")

@@ -10,6 +10,7 @@ from pydantic import Field, FiniteFloat, ModelWrapValidatorHandler, StringConstr
 from expectations.checks_spec import Checks
 from expectations.expectation import Expectation
 from expectations.live import LiveLookup
+from expectations.monitoring_spec import Monitoring
 from expectations.pace import completed, too_fast
 from expectations.parts import LITERAL_PASSWORD, Function, Part
 from expectations.risk import Risk, by_developers
@@ -332,6 +333,7 @@ class ReleaseSpec(Part):
     decisions: Decisions = Decisions()
     rollout: Rollout = Rollout()
     serving: Serving = Serving()
+    monitoring: Monitoring = Monitoring()
     seed: int = 0
 
     @model_validator(mode="after")

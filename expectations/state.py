@@ -149,12 +149,15 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Mode:
-    """How a model is served: normal, warn, fallback, refuse or off, since when and why; `fallback` names a release."""
+    """How a model is served: normal, warn, fallback, refuse or off, since when, why and by whose word; `fallback` names
+    a release.
+    """
 
     name: str = "normal"
     fallback: str | None = None
     since: str = ""
     why: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,38 @@ class Report:
     time: str
     by: str
     words: str
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something that monitoring saw of the release that serves, and that lasts.
+
+    `seq` is the number of its first record; it is surely beyond so many `times` the tolerance.
+    """
+
+    seq: int
+    name: str
+    release: str
+    since: str
+    words: str
+    times: float = 1.0
+    evidence: str | None = None
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """The last time that a model was trained anew: why, when it began, until when another may not begin, and of data
+    as of when. `status` is begun or ended; `candidate` the release that came of it.
+    """
+
+    cause: str
+    began: str
+    until: str
+    as_of: str
+    status: str = "begun"
+    candidate: str | None = None
+    why: str = ""
+    ended: str = ""
 
 
 @dataclass(frozen=True)
@@ -180,7 +215,8 @@ class AttachedSuite:
 @dataclass(frozen=True)
 class State:
     """The champion of each model, every release, each model's last rollout and mode; people by name, the suites that
-    they attached by model and name, and the last reports of misbehaviour.
+    they attached by model and name, the last reports of misbehaviour, the alarms that are on, and each model's last
+    retraining.
     """
 
     models: dict[str, str] = field(default_factory=dict)
@@ -190,6 +226,8 @@ class State:
     people: dict[str, Person] = field(default_factory=dict)
     suites: dict[str, dict[str, AttachedSuite]] = field(default_factory=dict)
     reports: dict[str, tuple[Report, ...]] = field(default_factory=dict)
+    alarms: dict[str, tuple[Alarm, ...]] = field(default_factory=dict)
+    retrainings: dict[str, Retraining] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values; `state_from_json` is the inverse."""
@@ -200,6 +238,8 @@ class State:
             "modes": {model: asdict(mode) for model, mode in self.modes.items()},
             "people": [asdict(person) for person in self.people.values()],
             "reports": {model: [asdict(one) for one in told] for model, told in self.reports.items()},
+            "alarms": {model: [asdict(one) for one in on] for model, on in self.alarms.items()},
+            "retrainings": {model: asdict(one) for model, one in self.retrainings.items()},
             "suites": {model: [asdict(one) for one in named.values()] for model, named in self.suites.items()},
         }
 
@@ -243,6 +283,8 @@ def state_from_json(values: dict[str, Any]) -> State:
         {name_of(item["name"]): _person(item) for item in values["people"]},
         {model: {one["name"]: AttachedSuite(**one) for one in found} for model, found in values["suites"].items()},
         {model: tuple(Report(**one) for one in told) for model, told in values["reports"].items()},
+        {model: tuple(Alarm(**one) for one in on) for model, on in values["alarms"].items()},
+        {model: Retraining(**one) for model, one in values["retrainings"].items()},
     )
 
 

@@ -211,6 +211,7 @@ def _rolled_back(draft: State, record: Record) -> None:
     if release.status == "champion" and release.replaced:
         draft.models[release.model] = release.replaced
         draft.keep(draft.releases[release.replaced], status="champion")
+        draft.alarms.pop(release.model, None)
     draft.keep(release, status="rolled back")
     # A finished rollout that is undone later was rolled back too.
     rollout = draft.rollouts.get(release.model)
@@ -238,7 +239,7 @@ def _check_mode(state: State, model: str, body: Body, _now: str) -> str | None:
 
 def _mode_set(draft: State, record: Record) -> None:
     body = record.body
-    draft.modes[record.model] = Mode(body["mode"], body.get("fallback"), record.time, body["why"])
+    draft.modes[record.model] = Mode(body["mode"], body.get("fallback"), record.time, body["why"], body["by"])
 
 
 def _check_reported(state: State, model: str, body: Body, _now: str) -> str | None:

@@ -17,6 +17,11 @@ DUE = "seatrial.approval.due"
 REMINDER = "seatrial.approval.reminder"
 ESCALATED = "seatrial.approval.escalated"
 MISBEHAVIOUR = "seatrial.misbehaviour.reported"
+ALARM = "seatrial.alarm.raised"
+ALARM_ENDED = "seatrial.alarm.ended"
+RETRAINING_WANTED = "seatrial.retraining.wanted"
+RETRAINING_REFUSED = "seatrial.retraining.refused"
+RETRAINING_ENDED = "seatrial.retraining.ended"
 
 PROGRESS = logging.getLogger("seatrial.progress")
 

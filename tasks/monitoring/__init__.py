@@ -1,0 +1,1 @@
+"""What is measured of a release that serves: its log against its own dossier."""
