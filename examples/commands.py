@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,9 +28,10 @@ def fresh(folder: Path) -> None:
     os.environ.pop("PREFECT_API_URL", None)
 
 
-def seatrial(*arguments: str, quiet: bool = False) -> tuple[int, dict[str, Any]]:
+def seatrial(*arguments: str, quiet: bool = False, shown: bool = True) -> tuple[int, Any]:
     """Runs one command as a user would, shows it, and returns its exit code and its answer."""
-    print(f"$ seatrial {' '.join(arguments)}", flush=True)
+    if shown:
+        print(f"$ seatrial {' '.join(arguments)}", flush=True)
     done = subprocess.run(
         [SEATRIAL, *arguments, "--json"],
         stdout=subprocess.PIPE,
@@ -39,7 +41,7 @@ def seatrial(*arguments: str, quiet: bool = False) -> tuple[int, dict[str, Any]]
         check=False,
     )
     told = json.loads(done.stdout or "{}")
-    for line in (told.get("outcome"), told.get("status")):
+    for line in (told.get("outcome"), told.get("status")) if shown else ():
         if line:
             print(f"  → {line}", flush=True)
     return done.returncode, told
@@ -61,3 +63,20 @@ def gateway(store: str, model: str, processes: int = 1) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=60)
+
+
+@contextmanager
+def system(store: str, spec: str, every_s: float) -> Iterator[tuple[str, str]]:
+    """`seatrial up` on free ports of loopback; gives the URLs of the gateway and of the Prefect UI once all is up."""
+    arguments = ["up", "--store", store, "--spec", spec, "--port", "0", "--ui-port", "0"]
+    arguments += ["--monitor-every", str(every_s)]
+    print(f"\n$ seatrial {' '.join(arguments)}", flush=True)
+    process = subprocess.Popen([SEATRIAL, *arguments, "--json"], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    try:
+        told = next(line for line in map(json.loads, process.stdout) if "gateway" in line and "ui" in line)
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        yield told["gateway"], told["ui"]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=90)

@@ -23,13 +23,18 @@ class Traffic:
     def __init__(
         self, url: str, model: str, frame: pd.DataFrame, target: str, rate: float, callers: int = 4, late_s: float = 1.0
     ) -> None:
-        self._address, self._model, self._late_s = urlsplit(url), model, late_s
-        sent = frame.drop(columns=target)
-        self._records: list[dict[str, Any]] = json.loads(sent.to_json(orient="records", date_format="iso"))
-        self._truth = frame[target].tolist()
+        self._address, self._model, self._late_s, self._target = urlsplit(url), model, late_s, target
+        self.send(frame)
         self._pause, self._callers, self._stop = callers / rate, callers, threading.Event()
         self._threads = [threading.Thread(target=self._call, args=(at,), daemon=True) for at in range(callers)]
         self.counted: Counter[str] = Counter()
+
+    def send(self, frame: pd.DataFrame) -> None:
+        """Rows of this frame from now on."""
+        sent = frame.drop(columns=self._target)
+        records: list[dict[str, Any]] = json.loads(sent.to_json(orient="records", date_format="iso"))
+        # In one assignment, since threads read it.
+        self._rows = list(zip(records, frame[self._target].tolist(), strict=True))
 
     def __enter__(self) -> "Traffic":
         for thread in self._threads:
@@ -45,17 +50,18 @@ class Traffic:
         connection = http.client.HTTPConnection(str(self._address.hostname), self._address.port, timeout=30)
         truths: deque[Truth] = deque()
         while not self._stop.is_set():
-            began, row = time.monotonic(), at % len(self._records)
+            began, rows = time.monotonic(), self._rows
+            record, truth = rows[at % len(rows)]
             request_id = f"{self._model}-{time.time_ns()}-{at}"
-            self._ask(connection, row, request_id)
-            truths.append((began + self._late_s, request_id, 0, self._truth[row]))
+            self._ask(connection, record, request_id)
+            truths.append((began + self._late_s, request_id, 0, truth))
             self._tell(connection, truths)
             at += self._callers
             self._stop.wait(max(0.0, self._pause - (time.monotonic() - began)))
         connection.close()
 
-    def _ask(self, connection: http.client.HTTPConnection, row: int, request_id: str) -> None:
-        told = self._post(connection, "records", {"id": request_id, "records": [self._records[row]]})
+    def _ask(self, connection: http.client.HTTPConnection, record: dict[str, Any], request_id: str) -> None:
+        told = self._post(connection, "records", {"id": request_id, "records": [record]})
         self.counted[told["arm"] if told else "failed"] += 1
 
     def _tell(self, connection: http.client.HTTPConnection, truths: "deque[Truth]") -> None:

@@ -35,8 +35,10 @@ def status(model: str, store_url: str, json_: bool) -> None:
         "releases": [{"id": i.id, "status": i.status} for i in mine],
         "mode": asdict(state.modes.get(model, Mode())),
         "rollout": asdict(state.rollouts[model]) if model in state.rollouts else None,
+        "alarms": [asdict(one) for one in state.alarms.get(model, ())],
+        "retraining": asdict(state.retrainings[model]) if model in state.retrainings else None,
     }
-    answer(json_, value, "\n".join([*_traffic_words(state, model), *lines]))
+    answer(json_, value, "\n".join([*_traffic_words(state, model), *_watch_words(state, model), *lines]))
 
 
 def _traffic_words(state: State, model: str) -> list[str]:
@@ -57,6 +59,17 @@ def _traffic_words(state: State, model: str) -> list[str]:
         )
         told = f"stage {running.stage + 1} of {len(running.stages)}, {part}, lease until {running.lease_until[:19]}"
         lines.append(f"Rolling out {running.release}: {told}, held by {running.holder}.")
+    return lines
+
+
+def _watch_words(state: State, model: str) -> list[str]:
+    """The alarms that are on, and the last retraining."""
+    lines = [f"Alarm {one.name} since {one.since[:19]}: {one.words}" for one in state.alarms.get(model, ())]
+    last = state.retrainings.get(model)
+    if last and last.status == "begun":
+        lines.append(f"Being trained anew since {last.began[:19]}: {last.cause}")
+    elif last:
+        lines.append(f"Last trained anew {last.ended[:19]}, because of {last.cause}: {last.why}")
     return lines
 
 
@@ -88,12 +101,13 @@ def history(model: str, store_url: str, json_: bool) -> None:
     records = [item for item in open_ledger(store_url).read() if item.model == model]
     if not records:
         raise CannotAsk(f"{model}: the ledger in {store_url} has no record of it.")
-    lines = [f"{r.seq:>5}  {r.time[:19]}  {r.kind:<16} {_record_words(r.body)}" for r in records]
+    lines = [f"{r.seq:>5}  {r.time[:19]}  {r.kind:<18} {_record_words(r.body)}" for r in records]
     answer(json_, [asdict(item) for item in records], "\n".join(lines))
 
 
 def _record_words(body: dict[str, Any]) -> str:
-    keys = ("release", "outcome", "person", "by", "decision", "mode", "stage", "why", "comment", "words")
+    keys = ("release", "outcome", "person", "by", "decision", "mode", "stage", "alarm", "cause", "candidate", "why")
+    keys += ("comment", "words")
     return "  ".join(str(body[key]) for key in keys if body.get(key) not in (None, ""))
 
 

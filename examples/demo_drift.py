@@ -1,0 +1,139 @@
+"""`make demo-drift`: a model in a world that changes three times. The first change is a fault upstream, and nothing is
+trained anew; two are real: a model trained anew waits in the Prefect UI, a person approves it, and it takes over.
+"""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import people
+import world
+from commands import ROOT, fresh, seatrial, system
+from traffic import Traffic
+
+MODEL, DEMO = "loan-risk", ROOT / "demo-drift"
+SPEC, STORE = "demo-drift/spec/release.yaml", ("--store", "demo-drift/store")
+RATE, PATIENCE_S, LOOK_S = 100, 120, 3
+Records = list[dict[str, Any]]
+Seen = Callable[[Records, dict[str, Any]], bool]
+
+
+def main() -> int:
+    began = time.monotonic()
+    fresh(DEMO)
+    shutil.copytree(Path(__file__).parent / "drift", DEMO / "spec")
+    before, after = world.population(records=0.08), world.population(records=0.6)
+    play = Play(world.FeatureStore(DEMO / "spec" / "loans.parquet", before))
+    people.known(DEMO, *STORE)
+    if seatrial("release", SPEC, *STORE)[0]:
+        return 1
+    people.approve(DEMO, MODEL, *STORE)
+    with (
+        system("demo-drift/store", SPEC, LOOK_S) as (url, ui),
+        Traffic(url, MODEL, before, world.TARGET, RATE) as play.callers,
+    ):
+        print(f"  The gateway: {url}   The Prefect UI: {ui}")
+        play.act("The world as it was: nothing is to happen", before, before, Quiet(10))
+        play.act(
+            "A fault upstream: the incomes that callers send come in cents", world.in_cents(before), before, refused
+        )
+        play.act("It is mended", before, before, calm)
+        play.act("Other people ask: six of ten have a record of not paying", after, after, waits)
+        play.approve()
+        play.act("The world turns: who paid back does not any more", world.turned(after), world.turned(after), waits)
+        play.approve()
+        failed = play.callers.counted["failed"]
+    seatrial("report", MODEL, *STORE, "--out", "demo-drift/report.html")
+    print(
+        f"\n{'─' * 100}\n{time.monotonic() - began:.0f} s; requests without an answer: {failed}; report: demo-drift/report.html"
+    )
+    for missed in play.missed:
+        print(f"✗ {missed}")
+    return 1 if play.missed or failed else 0
+
+
+class Play:
+    """The acts, one after the other; each ends when the ledger says what was to happen. `missed`: what did not."""
+
+    callers: Traffic
+
+    def __init__(self, table: world.FeatureStore) -> None:
+        self._table, self._known = table, world.population(records=0.08)
+        self._told: Records = []
+        self.missed: list[str] = []
+
+    def act(self, words: str, sent: world.Frame, known: world.Frame, seen: Seen) -> None:
+        """From now on callers send the one, and the feature store gets to know the other."""
+        print(f"\n── {words}", flush=True)
+        self._known = known
+        self.callers.send(sent)
+        self._wait(words, seen)
+
+    def approve(self) -> None:
+        """A person says yes to what waits; its rollout begins by itself."""
+        people.approve(DEMO, MODEL, *STORE)
+        self._wait("the rollout of what was approved", took_over)
+
+    def _wait(self, words: str, seen: Seen) -> None:
+        first, began = len(self._told), time.monotonic()
+        while time.monotonic() - began < PATIENCE_S:
+            time.sleep(1)
+            self._table.add(self._known.sample(RATE, replace=True))
+            self._read()
+            if seen(self._told[first:], told("status")):
+                return
+        self.missed.append(f"{words}: what was to follow did not, within {PATIENCE_S} s")
+
+    def _read(self) -> None:
+        """Shows what is new in the ledger."""
+        records: Records = told("history")
+        for record in records[len(self._told) :]:
+            line = " ".join(str(record["body"].get(key) or "") for key in ("alarm", "mode", "release", "why", "words"))
+            print(f"  {record['time'][11:19]}  {record['kind']:<18} {' '.join(line.split())[:150]}", flush=True)
+        self._told = records
+
+
+def told(command: str) -> Any:
+    """What `seatrial status` or `seatrial history` says now."""
+    return seatrial(command, MODEL, *STORE, shown=False)[1]
+
+
+class Quiet:
+    """So many seconds without an alarm."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    def __call__(self, records: Records, status: dict[str, Any]) -> bool:
+        return not kinds(records, "alarm raised") and time.monotonic() > self._until
+
+
+def refused(records: Records, status: dict[str, Any]) -> bool:
+    """An alarm, and no retraining since the fault lies upstream."""
+    return bool(kinds(records, "alarm raised") and kinds(records, "retraining refused"))
+
+
+def calm(records: Records, status: dict[str, Any]) -> bool:
+    """No alarm is on, and the mode is normal again."""
+    return not status["alarms"] and status["mode"]["name"] == "normal"
+
+
+def waits(records: Records, status: dict[str, Any]) -> bool:
+    """A model that was trained anew waits for a decision."""
+    return bool(kinds(records, "retraining ended")) and any(one["status"] == "waiting" for one in status["releases"])
+
+
+def took_over(records: Records, status: dict[str, Any]) -> bool:
+    """What was approved serves."""
+    return bool(kinds(records, "promoted"))
+
+
+def kinds(records: Records, kind: str) -> Records:
+    return [record for record in records if record["kind"] == kind]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
