@@ -28,10 +28,9 @@ def fresh(folder: Path) -> None:
     os.environ.pop("PREFECT_API_URL", None)
 
 
-def seatrial(*arguments: str, quiet: bool = False, shown: bool = True) -> tuple[int, Any]:
+def seatrial(*arguments: str, quiet: bool = False) -> tuple[int, dict[str, Any]]:
     """Runs one command as a user would, shows it, and returns its exit code and its answer."""
-    if shown:
-        print(f"$ seatrial {' '.join(arguments)}", flush=True)
+    print(f"$ seatrial {' '.join(arguments)}", flush=True)
     done = subprocess.run(
         [SEATRIAL, *arguments, "--json"],
         stdout=subprocess.PIPE,
@@ -41,7 +40,7 @@ def seatrial(*arguments: str, quiet: bool = False, shown: bool = True) -> tuple[
         check=False,
     )
     told = json.loads(done.stdout or "{}")
-    for line in (told.get("outcome"), told.get("status")) if shown else ():
+    for line in (told.get("outcome"), told.get("status")):
         if line:
             print(f"  → {line}", flush=True)
     return done.returncode, told

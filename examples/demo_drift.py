@@ -7,18 +7,20 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import people
 import world
 from commands import ROOT, fresh, seatrial, system
 from traffic import Traffic
 
+from expectations.state import Record, State
+from tasks.job import open_ledger
+
 MODEL, DEMO = "loan-risk", ROOT / "demo-drift"
 SPEC, STORE = "demo-drift/spec/release.yaml", ("--store", "demo-drift/store")
 RATE, PATIENCE_S, LOOK_S = 100, 120, 3
-Records = list[dict[str, Any]]
-Seen = Callable[[Records, dict[str, Any]], bool]
+Records = list[Record]
+Seen = Callable[[Records, State], bool]
 
 
 def main() -> int:
@@ -47,9 +49,7 @@ def main() -> int:
         play.approve()
         failed = play.callers.counted["failed"]
     seatrial("report", MODEL, *STORE, "--out", "demo-drift/report.html")
-    print(
-        f"\n{'─' * 100}\n{time.monotonic() - began:.0f} s; requests without an answer: {failed}; report: demo-drift/report.html"
-    )
+    print(f"\n{'─' * 100}\n{time.monotonic() - began:.0f} s; requests without an answer: {failed}")
     for missed in play.missed:
         print(f"✗ {missed}")
     return 1 if play.missed or failed else 0
@@ -82,23 +82,18 @@ class Play:
         while time.monotonic() - began < PATIENCE_S:
             time.sleep(1)
             self._table.add(self._known.sample(RATE, replace=True))
-            self._read()
-            if seen(self._told[first:], told("status")):
+            ledger = open_ledger(STORE[1])
+            self._show([record for record in ledger.read() if record.model == MODEL])
+            if seen(self._told[first:], ledger.state()):
                 return
         self.missed.append(f"{words}: what was to follow did not, within {PATIENCE_S} s")
 
-    def _read(self) -> None:
-        """Shows what is new in the ledger."""
-        records: Records = told("history")
+    def _show(self, records: Records) -> None:
+        """What is new in the ledger."""
         for record in records[len(self._told) :]:
-            line = " ".join(str(record["body"].get(key) or "") for key in ("alarm", "mode", "release", "why", "words"))
-            print(f"  {record['time'][11:19]}  {record['kind']:<18} {' '.join(line.split())[:150]}", flush=True)
+            line = " ".join(str(record.body.get(key) or "") for key in ("alarm", "mode", "release", "why", "words"))
+            print(f"  {record.time[11:19]}  {record.kind:<18} {' '.join(line.split())[:150]}", flush=True)
         self._told = records
-
-
-def told(command: str) -> Any:
-    """What `seatrial status` or `seatrial history` says now."""
-    return seatrial(command, MODEL, *STORE, shown=False)[1]
 
 
 class Quiet:
@@ -107,32 +102,32 @@ class Quiet:
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
 
-    def __call__(self, records: Records, status: dict[str, Any]) -> bool:
+    def __call__(self, records: Records, state: State) -> bool:
         return not kinds(records, "alarm raised") and time.monotonic() > self._until
 
 
-def refused(records: Records, status: dict[str, Any]) -> bool:
+def refused(records: Records, state: State) -> bool:
     """An alarm, and no retraining since the fault lies upstream."""
     return bool(kinds(records, "alarm raised") and kinds(records, "retraining refused"))
 
 
-def calm(records: Records, status: dict[str, Any]) -> bool:
+def calm(records: Records, state: State) -> bool:
     """No alarm is on, and the mode is normal again."""
-    return not status["alarms"] and status["mode"]["name"] == "normal"
+    return not state.alarms.get(MODEL) and (MODEL not in state.modes or state.modes[MODEL].name == "normal")
 
 
-def waits(records: Records, status: dict[str, Any]) -> bool:
+def waits(records: Records, state: State) -> bool:
     """A model that was trained anew waits for a decision."""
-    return bool(kinds(records, "retraining ended")) and any(one["status"] == "waiting" for one in status["releases"])
+    return bool(kinds(records, "retraining ended")) and any(one.status == "waiting" for one in state.releases.values())
 
 
-def took_over(records: Records, status: dict[str, Any]) -> bool:
+def took_over(records: Records, state: State) -> bool:
     """What was approved serves."""
     return bool(kinds(records, "promoted"))
 
 
 def kinds(records: Records, kind: str) -> Records:
-    return [record for record in records if record["kind"] == kind]
+    return [record for record in records if record.kind == kind]
 
 
 if __name__ == "__main__":
