@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from expectations import alarms, attached, people, releases, traffic
+from expectations import alarms, attached, modes, people, releases, traffic
 from expectations.state import Body, Record, Release, State, state_from_json
 from expectations.transitions import Transition
 
@@ -14,6 +14,7 @@ TRANSITIONS: dict[str, Transition] = {
     **attached.TRANSITIONS,
     **releases.TRANSITIONS,
     **traffic.TRANSITIONS,
+    **modes.TRANSITIONS,
     **alarms.TRANSITIONS,
 }
 

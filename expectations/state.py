@@ -5,6 +5,8 @@ from typing import Any
 
 Body = dict[str, Any]
 MODES = ("normal", "warn", "fallback", "refuse", "off")
+# By whose word a mode is that alarms asked for.
+MONITOR = "monitor"
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Rollout:
 @dataclass(frozen=True)
 class Mode:
     """How a model is served: normal, warn, fallback, refuse or off, since when, why and by whose word; `fallback` names
-    a release.
+    a release. `person`: what a person had set, where monitoring set this one.
     """
 
     name: str = "normal"
@@ -158,6 +160,11 @@ class Mode:
     since: str = ""
     why: str = ""
     by: str = ""
+    person: "Mode | None" = None
+
+    def persons(self) -> "Mode":
+        """What a person set last: this one, or what monitoring made stricter."""
+        return self if self.by != MONITOR else self.person or Mode()
 
 
 @dataclass(frozen=True)
@@ -279,13 +286,18 @@ def state_from_json(values: dict[str, Any]) -> State:
         dict(values["models"]),
         {release.id: release for release in releases},
         {model: _rollout(item) for model, item in values["rollouts"].items()},
-        {model: Mode(**item) for model, item in values["modes"].items()},
+        {model: _mode(item) for model, item in values["modes"].items()},
         {name_of(item["name"]): _person(item) for item in values["people"]},
         {model: {one["name"]: AttachedSuite(**one) for one in found} for model, found in values["suites"].items()},
         {model: tuple(Report(**one) for one in told) for model, told in values["reports"].items()},
         {model: tuple(Alarm(**one) for one in on) for model, on in values["alarms"].items()},
         {model: Retraining(**one) for model, one in values["retrainings"].items()},
     )
+
+
+def _mode(values: dict[str, Any]) -> Mode:
+    person = values.get("person")
+    return Mode(**{**values, "person": Mode(**person) if person else None})
 
 
 def _release(values: dict[str, Any]) -> Release:

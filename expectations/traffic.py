@@ -1,4 +1,4 @@
-"""How traffic moves between releases: rollouts on a lease, rollbacks and modes; and the route that they add up to."""
+"""How traffic moves between releases: rollouts on a lease, and rollbacks; and the route that they and modes add up to."""
 
 import re
 from contextlib import suppress
@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from expectations.approvals import check_standing
 from expectations.releases import check_champion
 from expectations.state import (
-    MODES,
     Body,
     Mode,
     Record,
@@ -219,29 +218,6 @@ def _rolled_back(draft: State, record: Record) -> None:
         draft.rollouts[release.model] = rollout.moved(record.time, rollout.stage, record.body, status="rolled back")
 
 
-def _check_mode(state: State, model: str, body: Body, _now: str) -> str | None:
-    fallback = state.releases.get(str(body.get("fallback")))
-    if model not in state.models:
-        return f"{model}: nothing serves, so it has no mode."
-    if body["mode"] not in MODES:
-        return f"expected one of {', '.join(MODES)}, found {body['mode']!r}."
-    if not body["by"].strip():
-        return "a mode needs a name: who, or what, sets it."
-    if body.get("fallback") is None:
-        return "the mode fallback needs a release to fall back to." if body["mode"] == "fallback" else None
-    passed = fallback and fallback.model == model and fallback.status in ("champion", "retired", "approved")
-    if not passed or not (fallback and fallback.package_digest):
-        return f"{body['fallback']}: a fallback is a release of {model} that passed its own gates and was approved."
-    if fallback.id == state.models[model]:
-        return f"{fallback.id} serves already: a fallback is another release."
-    return None
-
-
-def _mode_set(draft: State, record: Record) -> None:
-    body = record.body
-    draft.modes[record.model] = Mode(body["mode"], body.get("fallback"), record.time, body["why"], body["by"])
-
-
 def _check_reported(state: State, model: str, body: Body, _now: str) -> str | None:
     if model not in {release.model for release in state.releases.values()}:
         return f"{model}: no such model."
@@ -264,6 +240,5 @@ TRANSITIONS = {
     "traffic withdrawn": Transition({"release": str, "holder": str, "why": str}, _check_withdrawn, _withdrawn),
     "go ahead given": Transition({"release": str, "stage": int, "person": str}, _check_go_ahead, _go_ahead),
     "rolled back": Transition({"release": str, "why": str, "by": str}, of_release(_check_rolled_back), _rolled_back),
-    "mode set": Transition({"mode": str, "why": str, "by": str}, _check_mode, _mode_set),
     "misbehaviour reported": Transition({"words": str, "by": str}, _check_reported, _reported),
 }

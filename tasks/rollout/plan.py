@@ -34,14 +34,19 @@ class Plan:
 
 def plan_of(store: Store, ledger: Ledger, release: Release, champion: str) -> Plan:
     """The plan that was approved with the release: it is in its dossier."""
-    verdict = ledger.verdict(release)
-    spec = ReleaseSpec.model_validate(get_json(store, verdict["blobs"]["document"])["spec"])
+    verdict, spec = ledger.verdict(release), approved_spec(store, ledger, release)
     rollout = spec.rollout
     stages, steps = [_stage(step) for step in rollout.steps], list(rollout.steps)
     if rollout.shadow_minutes:
         stages.insert(0, Stage(shadow=True))
         steps.insert(0, RolloutStep(share=1, minutes=rollout.shadow_minutes, requests=steps[0].requests))
     return Plan(release, champion, spec, tuple(stages), tuple(steps), _error_scale(spec, verdict.get("metrics", {})))
+
+
+def approved_spec(store: Store, ledger: Ledger, release: Release) -> ReleaseSpec:
+    """The spec that was approved with a release, with its defaults. Raises CannotAsk where it was not judged."""
+    document = ledger.verdict(release)["blobs"]["document"]
+    return ReleaseSpec.model_validate(get_json(store, document)["spec"])
 
 
 def _stage(step: RolloutStep) -> Stage:
