@@ -1,4 +1,4 @@
-"""How traffic moves between releases: rollouts on a lease, and rollbacks; and the route that they and modes add up to."""
+"""How traffic moves between releases: rollouts on a lease, rollbacks, and the route that they add up to."""
 
 import re
 from contextlib import suppress

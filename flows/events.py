@@ -1,14 +1,21 @@
 """What is told to Prefect, for whoever waits and for what starts by it. Best effort: the ledger is the truth, and
 `remind` tells again what was lost.
+
+Each payload is a CloudEvent (1.0, JSON format) with a few words more; docs/retraining.md says what it holds.
 """
 
 import logging
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from prefect.events import emit_event
 from prefect.settings import get_current_settings
 
 from expectations.history import Release
+from expectations.state import Alarm
 from infra.keys import place_name
+from infra.ledger import now
 
 WAITING = "seatrial.release.waiting"
 APPROVED = "seatrial.release.approved"
@@ -19,6 +26,8 @@ ESCALATED = "seatrial.approval.escalated"
 MISBEHAVIOUR = "seatrial.misbehaviour.reported"
 ALARM = "seatrial.alarm.raised"
 ALARM_ENDED = "seatrial.alarm.ended"
+MODE_SET = "seatrial.mode.set"
+PERSON_WANTED = "seatrial.person.wanted"
 RETRAINING_WANTED = "seatrial.retraining.wanted"
 RETRAINING_REFUSED = "seatrial.retraining.refused"
 RETRAINING_ENDED = "seatrial.retraining.ended"
@@ -32,8 +41,26 @@ def tell_waiting(store: str, release: Release) -> None:
         tell(WAITING, store, release)
 
 
-def tell(event: str, store: str, release: Release, words: str = "") -> None:
-    """Emits an event about a release of a store; where there is no Prefect server it does nothing, and never raises."""
+def tell_wanted(store: str, release: Release, alarm: Alarm, cool_down_hours: float, at: datetime) -> None:
+    """Emits that an alarm asks for a model trained anew: once, and once more each time that a cool-down has passed.
+
+    May be called at every look for as long as the alarm is on: the same record makes the same event. `at` with its time
+    zone.
+    """
+    lasted = at - datetime.fromisoformat(alarm.since)
+    turn = int(lasted / timedelta(hours=max(cool_down_hours, 1.0)))
+    more = {"alarm": alarm.name, "since": alarm.since, "cause": f"alarm {alarm.name}: {alarm.words}"}
+    tell(RETRAINING_WANTED, store, release, alarm.words, f"{alarm.seq}/{turn}", **more)
+
+
+def tell(
+    event: str, store: str, release: Release, words: str = "", record: int | str | None = None, **more: str
+) -> None:
+    """Emits an event about a release of a store; where there is no Prefect server it does nothing, and never raises.
+
+    `record`: which of the ledger's it tells of, by number. Told of the same record twice it is the same event, and
+    starts nothing twice. Without one it is an event of its own.
+    """
     if get_current_settings().api.url is None:
         return
     resource = {
@@ -42,8 +69,31 @@ def tell(event: str, store: str, release: Release, words: str = "") -> None:
         "seatrial.store": place_name(store),
         "seatrial.model": release.model,
     }
-    payload = {"model": release.model, "release": release.id, "status": release.status, "words": words}
+    said = {"model": release.model, "release": release.id, "status": release.status, "words": words, **more}
+    payload = cloud_event(event, place_name(store), said, record)
     try:
-        emit_event(event, resource, payload=payload)
+        emit_event(event, resource, payload=payload, id=event_id(payload))
     except Exception as error:  # noqa: BLE001  Whatever it is, no release fails for it.
         PROGRESS.info("%-11s %s", "event", f"{event} was not told: {type(error).__name__}")
+
+
+def cloud_event(event: str, store: str, said: dict[str, str], record: int | str | None) -> dict[str, Any]:
+    """The payload: what is said, as `data` and beside it, so that templates of automations find it by short names.
+
+    Source and id together name an event: one id for one record of one store, whenever and however often it is told.
+    """
+    about = {
+        "specversion": "1.0",
+        "id": f"{event}/{uuid4() if record is None else record}",
+        "source": f"/seatrial/{store}",
+        "type": event,
+        "subject": f"{said['model']}/{said['release']}",
+        "time": now(),
+        "datacontenttype": "application/json",
+    }
+    return {**said, **about, "data": said}
+
+
+def event_id(payload: dict[str, Any]) -> UUID:
+    """The same for the same source and id: Prefect knows an event by it, and takes each one once."""
+    return uuid5(NAMESPACE_URL, f"{payload['source']}/{payload['id']}")
