@@ -52,6 +52,10 @@ MEANINGS = {
     # Quality and comparison
     "improvement_over_baseline": Meaning("share of guessing's loss that the model saves"),
     "improvement": Meaning("share of the champion's loss that the challenger saves"),
+    "surely_better": Meaning(
+        "not better than what serves, unless it surely saves a share of the champion's loss that is",
+        "Keep the champion: there is no reason to change what serves.",
+    ),
     "lead_over_simple_baseline": Meaning("skill beyond that of a simple model", "Take the simple model."),
     # Scenarios
     "crashes": Meaning("batches that the package did not answer", "Mend the model: the dossier shows the batch."),

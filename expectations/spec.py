@@ -251,6 +251,9 @@ class Comparison(Part):
 
     metric: str | None = Field(default=None, description="Default: rmse, log_loss")
     margin: float = Field(default=0.02, ge=0, description="Share of the champion's value that counts as equivalent")
+    must_be_better: bool = Field(
+        default=False, description="Surely better than the champion, and not only no worse; retraining always asks it"
+    )
 
 
 class Compression(Part):

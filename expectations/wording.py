@@ -42,10 +42,9 @@ def words(item: Expectation) -> str:
         "expect_column_mean_to_be_between": "mean of ",
         "expect_column_values_to_not_be_null": "never missing: ",
     }.get(item.type, f"{item.type.removeprefix('expect_').replace('_', ' ')}: ")
+    least = "more than" if item.kwargs.get("strict_min") else "at least"
     limits = (
-        [f"at least {number(item.kwargs['min_value'])}"]
-        if isinstance(item.kwargs.get("min_value"), int | float)
-        else []
+        [f"{least} {number(item.kwargs['min_value'])}"] if isinstance(item.kwargs.get("min_value"), int | float) else []
     )
     limits += (
         [f"at most {number(item.kwargs['max_value'])}"] if isinstance(item.kwargs.get("max_value"), int | float) else []

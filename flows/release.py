@@ -2,12 +2,13 @@
 
 import logging
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from expectations.risk import tier_words
@@ -19,6 +20,8 @@ from tasks.guards import evidence as guards
 from tasks.job import open_job
 from tasks.qualification.registry import CHECKS
 
+# The as-of of a run by the clock.
+SCHEDULED = "scheduled"
 # One after the other, so that latency is undisturbed; what the tier asks besides comes after them, side by side. All
 # are asked, so that all reasons are told at once.
 ALONE = (quality.CHECK, guards.CHECK, latency.CHECK, compare.CHECK)
@@ -36,9 +39,13 @@ SIDE_BY_SIDE: Any = ThreadPoolTaskRunner(max_workers=2)
 
 
 @flow(name="release", validate_parameters=False, task_runner=SIDE_BY_SIDE)
-def release(spec: str, store: str, as_of: str | None = None) -> dict[str, Any]:
-    """Runs, or resumes, one release. Returns its id, outcome, findings and dossier."""
-    job = open_job(Path(spec), store, datetime.fromisoformat(as_of) if as_of else None)
+def release(spec: str, store: str, as_of: str | None = None, retraining: bool = False) -> dict[str, Any]:
+    """Runs, or resumes, one release. Returns its id, outcome, findings and dossier.
+
+    As of `scheduled` it takes the data as they are when the run is due: each run by the clock is a new release, and a
+    retry of it goes on with the same one.
+    """
+    job = open_job(Path(spec), store, _moment(as_of), retraining)
     steps.start(job)
     tell("tier", tier_words(job.spec.risk.told()))
     opened = steps.access(job)
@@ -79,6 +86,13 @@ def release(spec: str, store: str, as_of: str | None = None) -> dict[str, Any]:
     events.tell_waiting(store, job.ledger().state().releases[job.release])
     answer = _answer(job.release, findings, dossier["dossier"])
     return answer | {"recommendation": references.get("compression", {}).get("facts", {}).get("recommendation")}
+
+
+def _moment(as_of: str | None) -> datetime | None:
+    if as_of != SCHEDULED:
+        return datetime.fromisoformat(as_of) if as_of else None
+    due = cast(datetime, flow_run.scheduled_start_time)
+    return due.astimezone(UTC).replace(tzinfo=None, microsecond=0)
 
 
 def _simplest(subject: Subject, references: dict[str, Any], findings: list[Finding]) -> tuple[Subject, list[Finding]]:

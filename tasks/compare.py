@@ -8,7 +8,7 @@ import pandas as pd
 
 from expectations.history import State
 from expectations.records import Evidence, metric_rows
-from expectations.suites.comparison import DROP
+from expectations.suites.comparison import BETTER, DROP
 from infra.packages import open_package
 from tasks.check import TEST, Check, Subject, on_package_and_champion
 from tasks.cost import price_of
@@ -78,6 +78,7 @@ def measure_comparison(
     rows = with_intervals(
         {"improvement": relative_gain(champion[loss], candidate[loss], loss)}, len(candidate), required
     )
+    rows.append((BETTER, rows[0][2], np.nan, np.nan, len(candidate), required))
     power = 0.5 if metric == "rmse" else 1.0
     values = [float(mean_of(frame[loss])(np.ones((1, len(frame))))[0]) ** power for frame in (champion, candidate)]
     level = with_intervals({metric: _level(candidate[loss], power)}, len(candidate), required)[0]

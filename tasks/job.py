@@ -28,16 +28,22 @@ Manifest = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Job:
-    """One release: its spec, its store, and the moment that its data is as of."""
+    """One release: its spec, its store, and the moment that its data is as of.
+
+    `retraining`: nobody made it but an alarm or the clock, so it must be better than what serves.
+    """
 
     file: SpecFile
     store_url: str
     as_of: datetime
+    retraining: bool = False
 
     @property
     def spec(self) -> ReleaseSpec:
         """The completed spec."""
-        return self.file.spec
+        spec = self.file.spec
+        stricter = spec.comparison.model_copy(update={"must_be_better": True})
+        return spec.model_copy(update={"comparison": stricter}) if self.retraining else spec
 
     @property
     def tier(self) -> Tier:
@@ -47,7 +53,7 @@ class Job:
     @property
     def release(self) -> str:
         """The release's identity: the same spec, code, candidate and as-of are the same release."""
-        return release_id(self.file, self.as_of)
+        return release_id(self.file, self.as_of, self.retraining)
 
     @property
     def approvals(self) -> int:
@@ -91,15 +97,17 @@ class Job:
         return None if label is None else str(label_text([label])[0])
 
 
-def open_job(spec: Path, store_url: str, as_of: datetime | None) -> Job:
+def open_job(spec: Path, store_url: str, as_of: datetime | None, retraining: bool = False) -> Job:
     """The job of a spec file, as of the time that was asked for or that `choose_as_of` chooses."""
-    job = Job(read_spec(spec), store_url, datetime.min)
+    job = Job(read_spec(spec), store_url, datetime.min, retraining)
     return replace(job, as_of=choose_as_of(job.file, job.ledger().state(), as_of))
 
 
-def release_id(file: SpecFile, as_of: datetime) -> str:
-    """`NAME-` and ten hex digits."""
-    return f"{file.spec.model.name}-{digest_of({'spec': file.digest, 'as_of': as_of.isoformat()})[7:17]}"
+def release_id(file: SpecFile, as_of: datetime, retraining: bool = False) -> str:
+    """`NAME-` and ten hex digits. What was trained anew is held to more, so it is another release."""
+    about: dict[str, Any] = {"spec": file.digest, "as_of": as_of.isoformat()}
+    about |= {"retraining": True} if retraining else {}
+    return f"{file.spec.model.name}-{digest_of(about)[7:17]}"
 
 
 def choose_as_of(file: SpecFile, state: State, asked: datetime | None) -> datetime:

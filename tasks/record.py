@@ -24,6 +24,7 @@ def started(job: Job, state: State) -> Append | None:
         "as_of": job.as_of.isoformat(),
         "developers": list(job.spec.model.developers),
         "tier": job.spec.risk.told(),
+        "retraining": job.retraining,
         "waivers": [waiver.model_dump(mode="json") for waiver in job.spec.risk.waivers],
         **job.needs,
     }

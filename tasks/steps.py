@@ -41,7 +41,7 @@ from tasks.job import Job, Manifest
 from tasks.junit import junit_xml
 from tasks.lookups import lookup_blob
 
-VERSION = 11  # Raised when a step's answer changes; finished steps of older versions are not taken.
+VERSION = 12  # Raised when a step's answer changes; finished steps of older versions are not taken.
 PROGRESS = logging.getLogger("seatrial.progress")
 
 
