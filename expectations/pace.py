@@ -1,15 +1,25 @@
 """How a tier completes the rollout and the serving of a spec, and where a plan is faster than it allows."""
 
+from typing import TypeVar
+
+from expectations.parts import Part
 from expectations.rollout_spec import Rollout
 from expectations.serving_spec import Serving
 from expectations.tiers import Pace, Tier
+
+Filled = TypeVar("Filled", bound=Part)
 
 
 def completed(rollout: Rollout, serving: Serving, tier: Tier) -> tuple[Rollout, Serving]:
     """Both, with what the spec left open as the tier says."""
     if "on_distrust" not in serving.model_fields_set:
-        serving = serving.model_copy(update={"on_distrust": tier.on_distrust})
+        serving = _with(serving, {"on_distrust": tier.on_distrust})
     return _paced(rollout, tier.pace), serving
+
+
+def _with(part: Filled, open_ones: dict[str, object]) -> Filled:
+    """A part with what it left open; what the spec itself said stays known, since the tier may still be raised."""
+    return part.model_construct(_fields_set=set(part.model_fields_set), **{**dict(part), **open_ones})
 
 
 def _paced(rollout: Rollout, pace: Pace) -> Rollout:
@@ -19,7 +29,7 @@ def _paced(rollout: Rollout, pace: Pace) -> Rollout:
         open_ones["shadow_minutes"] = pace.shadow_minutes
     if "steps" not in own:
         open_ones["steps"] = tuple(step.model_copy(update={"minutes": pace.step_minutes}) for step in rollout.steps)
-    return rollout.model_copy(update=open_ones)
+    return _with(rollout, open_ones)
 
 
 def too_fast(rollout: Rollout, tier: Tier) -> list[str]:

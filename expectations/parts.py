@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 # A function beside the spec: `module:function`.
 Function = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+# What a model is called.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 # A password in clear inside a URL.
 LITERAL_PASSWORD = re.compile(r"://[^/@:]+:(?!\$\{)[^@]+@")
 

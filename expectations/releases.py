@@ -4,13 +4,26 @@ from typing import Any
 
 from expectations.approvals import check_decided, check_standing, decided
 from expectations.records import PACKAGE_SIGNATURE
-from expectations.state import Body, Record, Release, State
+from expectations.state import Body, Fed, Record, Release, State, fed_from_json
 from expectations.transitions import Transition, of_release
 from expectations.verdicts import Outcome
 
 
 def _check_new(state: State, _model: str, body: Body, _now: str) -> str | None:
     return f"{body['release']} was started before." if body["release"] in state.releases else None
+
+
+def _check_started(state: State, model: str, body: Body, now: str) -> str | None:
+    try:
+        _consumes(body)
+    except (TypeError, KeyError, ValueError):
+        return f"{body['release']}: consumes is no list of model, column, output and inputs."
+    return _check_new(state, model, body, now)
+
+
+def _consumes(body: Body) -> tuple[Fed, ...]:
+    """What the release is fed with; records of older versions do not say, and were fed with nothing."""
+    return tuple(fed_from_json(item) for item in body.get("consumes") or ())
 
 
 def _check_judged(_state: State, release: Release, body: Body, _now: str) -> str | None:
@@ -43,6 +56,8 @@ def _started(draft: State, record: Record) -> None:
         developers=tuple(body["developers"]),
         **_needs(body),
         started_at=record.time,
+        owner=str(body.get("owner") or ""),
+        consumes=_consumes(body),
     )
     draft.keep(release)
 
@@ -133,7 +148,7 @@ TRANSITIONS = {
             "developers": (list, tuple),
             "approvals_needed": int,
         },
-        _check_new,
+        _check_started,
         _started,
     ),
     "release judged": Transition(

@@ -52,8 +52,17 @@ class Waiver(Part):
     until: date = Field(description="The last day on which it counts")
 
 
+class InGraph(Part):
+    """What the ledger says of the model's place among others. A release fills it in; by hand it only raises."""
+
+    feeds: tuple[str, ...] = Field(default=(), description="Models that hang on its outputs")
+    cycle: tuple[str, ...] = Field(default=(), description="Models that feed each other in a circle, itself among them")
+    chain: tuple[str, ...] = Field(default=(), description="A chain that is too long, from its first model to its last")
+
+
 class Risk(Part):
-    """How much is at stake. 1 little, 4 severe. Each of reach, pace and chained can raise the tier by one."""
+    """How much is at stake. 1 little, 4 severe. Each of reach, pace and chained can raise the tier by one, and so can
+    the graph of models."""
 
     tier: Level = 2
     reach: Literal["few", "many"] = Field(
@@ -66,6 +75,7 @@ class Risk(Part):
         default=(), description="Models, or decisions that no person looks at, which take its outputs"
     )
     answers: Answers = Answers()
+    graph: InGraph = InGraph()
     also: tuple[str, ...] = Field(default=(), description="Checks besides those of the tier")
     waivers: tuple[Waiver, ...] = ()
 
@@ -85,9 +95,20 @@ class Risk(Part):
         told = {
             "its answers reach many (risk.reach)": self.reach == "many",
             "the world that it predicts changes fast (risk.pace)": self.pace == "fast",
-            f"{', '.join(self.chained)} take its outputs (risk.chained)": bool(self.chained),
+            self._fed: bool(self._fed),
+            f"it is part of a cycle: {', '.join(self.graph.cycle)} (graph)": bool(self.graph.cycle),
+            f"it is part of a chain of {len(self.graph.chain)} models (graph)": bool(self.graph.chain),
         }
         return tuple(sentence for sentence, holds in told.items() if holds)
+
+    @property
+    def _fed(self) -> str:
+        """Who takes its outputs, by the spec's word and by the ledger's: one amplifier, whoever names it."""
+        feeds = self.graph.feeds
+        said = f"{', '.join(self.chained)} take its outputs (risk.chained)" if self.chained else ""
+        many = "a model" if len(feeds) == 1 else f"{len(feeds)} models"
+        known = f"its outputs feed {many}: {', '.join(feeds)} (graph)" if feeds else ""
+        return ", and ".join(one for one in (said, known) if one)
 
     @property
     def level(self) -> int:

@@ -3,24 +3,24 @@
 import difflib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, FiniteFloat, ModelWrapValidatorHandler, StringConstraints, model_validator
+from pydantic import Field, FiniteFloat, ModelWrapValidatorHandler, model_validator
 
 from expectations.checks_spec import Checks
 from expectations.expectation import Expectation
 from expectations.live import LiveLookup
 from expectations.monitoring_spec import Monitoring
 from expectations.pace import completed, too_fast
-from expectations.parts import LITERAL_PASSWORD, Function, Part
+from expectations.parts import LITERAL_PASSWORD, Function, Name, Part
 from expectations.risk import Risk, by_developers
 from expectations.rollout_spec import Rollout
 from expectations.serving_spec import Serving
 from expectations.tiers import Tier
+from expectations.upstream_spec import Upstream, misplaced
 
 Task = Literal["regression", "binary", "multiclass"]
 Role = Literal["protected", "actor_controlled", "lookup", "sensitive"]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
 class Model(Part):
@@ -156,6 +156,7 @@ class Data(Part):
     target: str
     joins: tuple[Join, ...] = ()
     lookups: tuple[Lookup, ...] = Field(default=(), description="Tables frozen inside the package")
+    upstream: tuple[Upstream, ...] = Field(default=(), description="Columns that are other models' outputs")
     ignore: tuple[str, ...] = Field(default=(), description="Columns that are no features")
     roles: dict[str, tuple[Role, ...]] = Field(default_factory=dict, description="Roles of columns")
     as_of: datetime | None = Field(default=None, description="Data known after this moment is not taken; default: now")
@@ -187,6 +188,14 @@ class Data(Part):
         for lookup in self.lookups:
             if lookup.key in found:
                 raise ValueError(f"the lookup's key {lookup.key!r} is no column that a caller sends")
+        return self
+
+    @model_validator(mode="after")
+    def _upstream_columns_are_features(self) -> Self:
+        taken = {**dict.fromkeys(self.looked_up, "looked up"), **dict.fromkeys(self.ignore, "under data.ignore")}
+        taken |= {str(self.rows.event_time): "the event time", self.target: "the target"}
+        if wrong := misplaced(self.upstream, taken):
+            raise ValueError("; ".join(wrong))
         return self
 
     @property
@@ -222,6 +231,7 @@ class Gates(Part):
     production: tuple[Expectation, ...] = ()
     provenance: tuple[Expectation, ...] = ()
     costs: tuple[Expectation, ...] = ()
+    interactions: tuple[Expectation, ...] = ()
     risk: tuple[Expectation, ...] = ()
 
 

@@ -58,13 +58,26 @@ class Approval:
 
 
 @dataclass(frozen=True)
+class Fed:
+    """A column of a release that is another model's output; `inputs` are (that model's input, column here) where the
+    names differ; `version` is the release that gave the answers, None for any that served.
+    """
+
+    model: str
+    column: str
+    output: str = "prediction"
+    inputs: tuple[tuple[str, str], ...] = ()
+    version: str | None = None
+
+
+@dataclass(frozen=True)
 class Release:
     """Where one release stands: started, waiting, stopped, approved, rejected, rolling out, rolled back, champion,
     retired or imported.
 
     It needs so many approvals, each needed role among who approves, and so many of them signed by a person's own key.
     `judged_at` is the number of the record that holds its verdict, figures and blobs; `replaced` is the champion
-    before it.
+    before it. `owner` answers for it; it `consumes` what other models answer.
     """
 
     id: str
@@ -89,6 +102,8 @@ class Release:
     rejected_by: str | None = None
     judged_at: int | None = None
     replaced: str | None = None
+    owner: str = ""
+    consumes: tuple[Fed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -304,8 +319,17 @@ def _release(values: dict[str, Any]) -> Release:
     # Asked for by name: a state without it was written by another version, and is read again from the records.
     lists = {key: tuple(values[key]) for key in ("developers", "roles_needed")}
     approvals = tuple(Approval(**item) for item in values["approvals"])
-    asked = {key: values[key] for key in ("snapshot_digest", "package_signature")}
-    return Release(**{**values, **lists, **asked, "approvals": approvals})
+    asked = {key: values[key] for key in ("snapshot_digest", "package_signature", "owner")}
+    consumes = tuple(fed_from_json(item) for item in values["consumes"])
+    return Release(**{**values, **lists, **asked, "approvals": approvals, "consumes": consumes})
+
+
+def fed_from_json(values: dict[str, Any]) -> Fed:
+    """A consumed output from plain values. Raises TypeError, KeyError or ValueError where they are none."""
+    inputs = tuple((str(theirs), str(ours)) for theirs, ours in values["inputs"])
+    version = values.get("version")
+    named = {key: str(values[key]) for key in ("model", "column", "output")}
+    return Fed(**named, inputs=inputs, version=None if version is None else str(version))
 
 
 def _person(values: dict[str, Any]) -> Person:

@@ -140,14 +140,10 @@ def release(spec: Path, store_url: str, as_of: datetime | None, json_: bool) -> 
 
     Example: seatrial release examples/ames/release.yaml --store ./store
     """
-    from infra.spec_file import read_spec
-    from tasks.job import Job, choose_as_of, dossier_places
+    from tasks.job import dossier_places, open_job
 
-    file = read_spec(spec)
-    job = Job(file, store_url, datetime.min)
-    state = job.ledger().state()
-    job = Job(file, store_url, choose_as_of(file, state, as_of))
-    known = state.releases.get(job.release)
+    job = open_job(spec, store_url, as_of)
+    file, known = job.file, job.ledger().state().releases.get(job.release)
     if known is None or known.status == "started":
         if not json_:
             click.echo(

@@ -13,6 +13,7 @@ import pandas as pd
 
 from expectations.errors import CannotAsk
 from expectations.history import Release, State
+from expectations.raising import raised_by_graph
 from expectations.records import digest_of
 from expectations.spec import ReleaseSpec
 from expectations.tiers import Tier
@@ -98,9 +99,14 @@ class Job:
 
 
 def open_job(spec: Path, store_url: str, as_of: datetime | None, retraining: bool = False) -> Job:
-    """The job of a spec file, as of the time that was asked for or that `choose_as_of` chooses."""
+    """The job of a spec file, as of the time that was asked for or that `choose_as_of` chooses.
+
+    Its tier may be raised by what the store's ledger knows of other models; its identity is that of the file.
+    """
     job = Job(read_spec(spec), store_url, datetime.min, retraining)
-    return replace(job, as_of=choose_as_of(job.file, job.ledger().state(), as_of))
+    state = job.ledger().state()
+    file = replace(job.file, spec=raised_by_graph(job.spec, state))
+    return replace(job, file=file, as_of=choose_as_of(file, state, as_of))
 
 
 def release_id(file: SpecFile, as_of: datetime, retraining: bool = False) -> str:

@@ -1,10 +1,12 @@
 """What the ledger is told of a release: that it began, and its verdict."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from expectations.graph import consumed
 from expectations.history import State
 from expectations.verdicts import Outcome
 from infra.evidence_store import Reference, get_evidence
@@ -22,7 +24,9 @@ def started(job: Job, state: State) -> Append | None:
         "release": job.release,
         "spec_digest": job.file.digest,
         "as_of": job.as_of.isoformat(),
+        "owner": job.spec.model.owner,
         "developers": list(job.spec.model.developers),
+        "consumes": [asdict(one) for one in consumed(job.spec)],
         "tier": job.spec.risk.told(),
         "retraining": job.retraining,
         "waivers": [waiver.model_dump(mode="json") for waiver in job.spec.risk.waivers],
