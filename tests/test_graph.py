@@ -45,15 +45,11 @@ def fed(*models):
     return [{"model": name, "column": f"of_{name}", "output": "prediction", "inputs": []} for name in models]
 
 
-def life(model, *models, until="promoted", release=None):
+def life(model, *models, until="promoted"):
     """The records of a release that consumes what these models answer."""
-    name, told = release or f"{model}1", {"owner": f"owner of {model}", "consumes": fed(*models)}
+    name, told = f"{model}1", {"owner": f"owner of {model}", "consumes": fed(*models)}
     steps = [
-        (
-            "release started",
-            model,
-            {**STARTED, "release": name, "owner": f"owner of {model}", "consumes": fed(*models)},
-        ),
+        ("release started", model, {**STARTED, **told, "release": name}),
         ("release judged", model, {**JUDGED, "release": name}),
         ("decided", model, people.decided(name, model=model, at=NOW, **DIGESTS)),
         ("promoted", model, {"release": name}),
