@@ -5,6 +5,7 @@ from expectations.options.costs import Costs
 from expectations.options.explanations import Explanations
 from expectations.options.fairness import Fairness
 from expectations.options.gaming import Gaming
+from expectations.options.interactions import Interactions
 from expectations.options.leakage import Leakage
 from expectations.options.poisoning import Poisoning
 from expectations.options.production import Production
@@ -32,3 +33,4 @@ class Checks(Part):
     production: Production = Production()
     provenance: Provenance = Provenance()
     costs: Costs = Costs()
+    interactions: Interactions = Interactions()

@@ -252,6 +252,20 @@ MEANINGS = {
     "surely_longer_tail_than_champion": Meaning("the same of the costliest 1 % of records", KEEP),
     "running_over_champion": Meaning("times the processor time of the champion's predictions", KEEP),
     "memory_mb": Meaning("megabytes that the package needs", "Raise serving.memory_mb, or take a smaller model."),
+    # Interactions
+    "downstream": Meaning(
+        "what {of} keeps of its margin on the new outputs, as a share of its loss",
+        "Release {of} on the new outputs first, or keep this model's meaning; only the owner of {of} can waive it.",
+    ),
+    "confirmed": Meaning(
+        "share of rows on which {of} is what the declared model answered",
+        "Say in data.upstream which release gave the answers and from which inputs, or take them anew.",
+    ),
+    "undeclared": Meaning(
+        "share of rows on which the column is that model's answer: {of}",
+        "Declare it in data.upstream, or put it under data.ignore.",
+    ),
+    "undeclared_columns": Meaning("columns that are another model's answers, and not declared"),
     # Risk
     "own_words": Meaning(
         "words of the team's own in the answer on {of}",

@@ -7,7 +7,7 @@ from expectations.verdicts import Outcome
 
 Level = Literal[1, 2, 3, 4]
 OnDistrust = Literal["flag", "refuse", "fallback"]
-_FIRST = ("scenarios", "stability", "calibration", "provenance", "costs", "risk")
+_FIRST = ("scenarios", "stability", "calibration", "provenance", "costs", "interactions", "risk")
 _SECOND = (*_FIRST, "slices", "explanations", "leakage", "production")
 _THIRD = (*_SECOND, "fairness", "robustness", "gaming", "poisoning")
 ALL_CHECKS = _THIRD

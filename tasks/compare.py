@@ -37,7 +37,7 @@ def measure(subject: Subject) -> Evidence:
         score_records(job.target(test), scorer.score(test), price, job.positive)
         for scorer in (open_package(job.store(), serving.package_digest), subject.scorer())
     ]
-    metric = job.spec.comparison.metric or _default_metric(scored)
+    metric = job.spec.comparison.metric or default_metric(scored)
     earlier = _earlier(job, job.ledger().state(), metric)
     margin, required = job.spec.comparison.margin, job.tier.min_records
     found = measure_comparison(scored[0], scored[1], metric, margin, required, earlier)
@@ -47,7 +47,8 @@ def measure(subject: Subject) -> Evidence:
 CHECK = Check("comparison", measure, on_package_and_champion)
 
 
-def _default_metric(scored: list[pd.DataFrame]) -> str:
+def default_metric(scored: list[pd.DataFrame]) -> str:
+    """The loss that scored records are compared by where the spec names none."""
     if "squared_error" in scored[0]:
         return "rmse"
     return "log_loss" if all("log_loss" in frame for frame in scored) else "error_rate"

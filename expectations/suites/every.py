@@ -14,6 +14,7 @@ from expectations.suites.explanations import explanations_suite
 from expectations.suites.fairness import fairness_suite
 from expectations.suites.gaming import gaming_suite
 from expectations.suites.guards import guards_suite
+from expectations.suites.interactions import interactions_suite
 from expectations.suites.latency import latency_suite
 from expectations.suites.leakage import leakage_suite
 from expectations.suites.poisoning import poisoning_suite
@@ -48,6 +49,7 @@ SUITES: dict[str, Callable[[ReleaseSpec, list[str]], list[Expectation]]] = {
     "production": production_suite,
     "provenance": provenance_suite,
     "costs": costs_suite,
+    "interactions": interactions_suite,
     "risk": risk_suite,
 }
 

@@ -7,6 +7,7 @@ from tasks.qualification import (
     explanations,
     fairness,
     gaming,
+    interactions,
     leakage,
     poisoning,
     production,
@@ -32,5 +33,6 @@ CHECKS: tuple[Check, ...] = (
     production.CHECK,
     provenance.CHECK,
     costs.CHECK,
+    interactions.CHECK,
     risk.CHECK,
 )
