@@ -255,14 +255,14 @@ MEANINGS = {
     # Interactions
     "downstream": Meaning(
         "what {of} keeps of its margin on the new outputs, as a share of its loss",
-        "Release {of} on the new outputs first, or keep this model's meaning; only the owner of {of} can waive it.",
+        "Keep the meaning of the outputs, or release that model on them first; only its owner can waive this.",
     ),
     "confirmed": Meaning(
         "share of rows on which {of} is what the declared model answered",
         "Say in data.upstream which release gave the answers and from which inputs, or take them anew.",
     ),
     "undeclared": Meaning(
-        "share of rows on which the column is that model's answer: {of}",
+        "share of rows on which a column is a model's answer: {of}",
         "Declare it in data.upstream, or put it under data.ignore.",
     ),
     "undeclared_columns": Meaning("columns that are another model's answers, and not declared"),

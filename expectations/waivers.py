@@ -1,29 +1,35 @@
 """Downwards only by name: a person lets one finding through, until a day, and everybody can see it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
+from expectations.graph import standing
 from expectations.people import APPROVES
 from expectations.risk import Risk, Waiver
 from expectations.state import State, name_of
+from expectations.suites.interactions import DOWNSTREAM
 from expectations.tiers import Tier
 from expectations.verdicts import Finding, Outcome
 
-STEP = "waivers"
+STEP, INTERACTIONS = "waivers", "interactions"
 # Nothing that is measured later would be about the model that was trained.
 NEVER = frozenset({"conversion", "package", STEP})
 
 
 @dataclass(frozen=True)
 class Waivers:
-    """The waivers of a release, as they stand on a day among the people of its store."""
+    """The waivers of a release, as they stand on a day among the people of its store.
+
+    `owners` of the models in its graph: what hurts a model downstream, its own owner alone lets through.
+    """
 
     given: tuple[Waiver, ...]
     tier: Tier
     people: Mapping[str, frozenset[str]]
     today: date
+    owners: Mapping[str, str] = field(default_factory=dict)
 
     def let_through(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings; those that a standing waiver names are warned of, and say by whom and why."""
@@ -46,7 +52,17 @@ class Waivers:
             return f"{waiver.check} cannot be waived: nothing else would be about the model that was trained"
         if not self.people.get(name_of(waiver.by), frozenset()) & APPROVES:
             return f"{waiver.by} has no role in this store that approves ({', '.join(sorted(APPROVES))})"
-        return ""
+        return self._not_theirs(waiver)
+
+    def _not_theirs(self, waiver: Waiver) -> str:
+        """Why it is not for this person to say: the finding is about another model, and they do not own it."""
+        if waiver.check != INTERACTIONS or not waiver.expectation.startswith(DOWNSTREAM):
+            return ""
+        model = waiver.expectation.removeprefix(DOWNSTREAM)
+        owner = self.owners.get(model, "")
+        if not owner:
+            return f"this ledger does not know who owns {model}"
+        return "" if name_of(waiver.by) == name_of(owner) else f"{model} is {owner}'s: {waiver.by} cannot speak for it"
 
     def told(self, findings: Iterable[Finding]) -> list[Finding]:
         """One finding for each waiver: what became of it. A waiver that does not count is warned of."""
@@ -74,7 +90,8 @@ class Waivers:
 def waivers_of(risk: Risk, state: State, today: date) -> Waivers:
     """The waivers of a spec, among the people whom the ledger knows."""
     people = {name: frozenset(person.roles) for name, person in state.people.items()}
-    return Waivers(risk.waivers, risk.held_to, people, today)
+    owners = {name: release.owner for name in risk.graph.feeds if (release := standing(state, name))}
+    return Waivers(risk.waivers, risk.held_to, people, today, owners)
 
 
 def used(findings: Iterable[Finding]) -> list[dict[str, Any]]:

@@ -25,17 +25,14 @@ from tasks.rollout.plan import approved_spec
 
 # Rows that are older than the last so many releases of their model are told as not confirmed.
 MOST_RELEASES = 10
+SERVED = ("champion", "retired", "rolling out", "rolled back")
 
 
 def releases_of(job: Job, state: State, fed: Fed) -> list[Served]:
     """The releases of an upstream model that may have given a column its values: the one that serves, then those
     before it, the latest first; the stated version alone where there is one."""
-    served = [
-        one for one in state.releases.values() if one.model == fed.model and one.status in ("champion", "retired")
-    ]
-    if fed.version:
-        served = [one for one in state.releases.values() if (one.id, one.model) == (fed.version, fed.model)]
-        served = [one for one in served if one.package_digest]
+    theirs = [one for one in state.releases.values() if one.model == fed.model and one.package_digest]
+    served = [one for one in theirs if (one.id == fed.version if fed.version else one.status in SERVED)]
     served.sort(key=lambda one: (one.status == "champion", one.as_of), reverse=True)
     return [_served(job, one) for one in served[:MOST_RELEASES]]
 
@@ -54,22 +51,22 @@ def _served(job: Job, release: Release) -> Served:
 def requalified(subject: Subject, state: State, place: Place) -> list[Requalified]:
     """Each model downstream, the nearest first, asked on the champion's outputs and on the candidate's."""
     job, name = subject.job, place.model
-    hanging = (name, *place.downstream)
-    others = {one: found for one in place.downstream if (found := standing(state, one))}
-    links = {one: Link(open_package(job.store(), r.package_digest), r.consumes) for one, r in others.items()}
+    releases = {one: found for one in place.downstream if (found := standing(state, one))}
+    links = {one: _link(job, release) for one, release in releases.items()}
     serving = subject.champion()
     # What is fed with a model that does not serve yet has its answers in its data alone.
     before = {**links, name: _link(job, serving)} if serving else links
     after = {**links, name: Link(subject.scorer(), consumed(job.spec))}
-    found = []
-    for model in place.downstream:
+
+    def asked(release: Release) -> Requalified:
         try:
-            one = _downstream(job, state, others[model], place)
+            one = _downstream(job, state, release, place)
         except CannotAsk as error:
-            found.append(cannot_tell(model, {"model": model, "release": others[model].id}, str(error)))
-            continue
-        found.append(requalify(one, before, after, hanging, job.tier.min_records))
-    return found
+            about = {"model": release.model, "release": release.id, "owner": release.owner}
+            return cannot_tell(release.model, about, str(error))
+        return requalify(one, before, after, (name, *place.downstream), job.tier.min_records)
+
+    return [asked(release) for release in releases.values()]
 
 
 def _link(job: Job, release: Release) -> Link:

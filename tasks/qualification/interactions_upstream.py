@@ -9,13 +9,12 @@ import pandas as pd
 
 from expectations.errors import CannotAsk
 from expectations.state import Fed
+from expectations.suites.interactions import SAME
 from expectations.upstream_spec import PROBABILITY
 from infra.runtime import Scorer
 from tasks.qualification.feeding import agrees, as_theirs, output_of
 
 NAN = float("nan")
-# A column that holds a model's answers on more rows than this is that model's output, whatever its name.
-SAME = 0.95
 # Fewer rows than this say nothing of where a column comes from.
 ROWS_NEEDED = 30
 
