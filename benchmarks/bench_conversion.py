@@ -21,7 +21,8 @@ from benchmarks.conversion_cases import Case, cases
 from benchmarks.results import Claim, write_results
 from infra.runtime import Predictions, Scorer, estimator_predictions, label_text, open_session
 from tasks.conversion.trials import Trials
-from tasks.convert import CannotConvert, convert, is_near, measure_parity
+from tasks.convert import CannotConvert, convert
+from tasks.parity import is_near, measure_parity
 
 TOLERANCE = 1e-5
 CLEAN, REFUSED, STOPPED, WRONG, UNTRAINED = (

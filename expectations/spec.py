@@ -295,6 +295,7 @@ class Budgets(Part):
     anomaly: float = Field(default=0.02, gt=0, lt=1, description="Each column inside its interval, the combination odd")
     range: float = Field(default=0.01, gt=0, lt=1, description="The prediction is implausible")
     confidence: float = Field(default=0.05, gt=0, lt=1, description="Too improbable, or its interval too wide")
+    disagreement: float = Field(default=0.02, gt=0, lt=1, description="Ensembles: the members are too far apart")
 
 
 class Guards(Part):
@@ -311,6 +312,11 @@ class Guards(Part):
     plausible: tuple[float, float] | None = Field(default=None, description="Regression: least and greatest answer")
     confidence: float | None = Field(default=None, gt=0, le=1, description="Classes: least probability, not by budget")
     widest: float | None = Field(default=None, gt=0, description="Regression: widest interval, not by budget")
+    disagreement: float | None = Field(
+        default=None,
+        ge=0,
+        description="Ensembles: how far apart members may be, in the target's unit or as a share, not by budget",
+    )
 
     @model_validator(mode="after")
     def _plausible_grows(self) -> Self:

@@ -87,7 +87,9 @@ class Scorer:
 
     def predictions(self, answer: dict[str, npt.NDArray[Any]]) -> Predictions:
         """The prediction in an answer: of a package by name, of a bare graph by position."""
-        classes, bare = tuple(self.signature["classes"]), list(answer.values())
+        classes, told = tuple(self.signature["classes"]), self.signature.get("members", {})
+        # What the members of an ensemble say stands behind what it says itself.
+        bare = [said for name, said in answer.items() if name not in (told.get("answers"), told.get("disagreement"))]
         said = answer.get("prediction", bare[0]).reshape(-1)
         if not classes:
             return Predictions(said.astype(np.float64))

@@ -18,8 +18,8 @@ from tasks.compression.case import Case, Recipe
 from tasks.compression.frontier import Losses, Yardstick, build_frontier
 from tasks.compression.making import LEFT_OUT, MEASURED, Budget, Made, fully_proven, make_all
 from tasks.conversion.trials import on_rows
-from tasks.convert import furthest, measure_parity
 from tasks.cost import price_of
+from tasks.parity import furthest, measure_parity
 
 # Refits, proofs and comparisons of alternatives on large data use so many rows, evenly taken.
 MOST_TRAIN, MOST_TEST, MOST_PROOF, BATCH = 20_000, 20_000, 5_000, 1000

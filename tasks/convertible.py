@@ -14,8 +14,9 @@ from infra.candidates import open_skops, scan_pickle
 from infra.spec_file import SpecFile
 from tasks.check import TRAIN, Subject
 from tasks.conversion.refusals import nearest
-from tasks.convert import CannotConvert, convert, furthest, is_near, must_convert
+from tasks.convert import CannotConvert, convert, must_convert
 from tasks.job import Job
+from tasks.parity import furthest, is_near
 from tasks.qualification.declared import declared_rows
 from tasks.snapshot import sample_rows
 

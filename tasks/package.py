@@ -12,7 +12,7 @@ from infra.packages import golden_records, keep_package, replay
 from infra.runtime import Scorer
 from infra.store import Store
 from tasks.conversion.trials import Trials
-from tasks.convert import worst_rows
+from tasks.parity import worst_rows
 
 # How many golden records of a kind: those that differed most, then some of each family.
 WORST, EACH_FAMILY = 20, 20

@@ -2,7 +2,7 @@ import numpy as np
 
 from infra.runtime import Scorer, estimator_predictions
 from tasks.conversion.trials import Trials
-from tasks.convert import measure_parity
+from tasks.parity import measure_parity
 
 
 def values_on(model, graph, rows, tolerance=1e-9):

@@ -16,7 +16,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from expectations.records import digest_of
 from infra.runtime import Predictions, Scorer, estimator_predictions
 from tasks.conversion.trials import Trials
-from tasks.convert import CannotConvert, convert, measure_parity
+from tasks.convert import CannotConvert, convert
+from tasks.parity import measure_parity
 
 
 def table(n=400):

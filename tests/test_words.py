@@ -12,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 
 from infra.runtime import Scorer, estimator_predictions
 from tasks.conversion.export import export
-from tasks.convert import CannotConvert, convert, is_near
+from tasks.convert import CannotConvert, convert
+from tasks.parity import is_near
 
 TEXTS = [
     "win a prize now",

@@ -22,7 +22,16 @@ def conversion_suite(spec: ReleaseSpec, metrics: list[str]) -> list[Expectation]
         metric("label_mismatches", high=0),
         metric("max_difference", high=tolerance),
         *(one for one in tried if one.kwargs["metric"] in metrics),
+        *_members(tolerance, metrics),
         metric("golden_mismatches", high=0),
         # Of a package with frozen tables: every key's numbers, and that an unknown key is said to be one.
         *([metric("lookup_mismatches", high=0)] if "lookup_mismatches" in metrics else []),
     ]
+
+
+def _members(tolerance: float, metrics: list[str]) -> list[Expectation]:
+    """Of an ensemble each member is its estimator, and they are as far apart as the estimators are."""
+    same = [metric(one, high=0) for one in metrics if one.startswith("member_mismatches:")]
+    near = [metric(one, high=tolerance) for one in metrics if one.startswith("member_max_difference:")]
+    apart = [metric(one, high=tolerance) for one in metrics if one == "disagreement_max_difference"]
+    return [*same, *near, *apart]

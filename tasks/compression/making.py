@@ -12,7 +12,8 @@ from tasks.compression import baselines, graphs, networks, students, trees
 from tasks.compression.case import Case, Recipe
 from tasks.conversion.export import export
 from tasks.conversion.trials import on_rows
-from tasks.convert import CannotConvert, convert, furthest, measure_parity
+from tasks.convert import CannotConvert, convert
+from tasks.parity import furthest, measure_parity
 
 # The cheap and telling ones first: what the budget leaves out is at the end.
 IDEAS = (baselines.recipes, trees.recipes, students.recipes, networks.recipes)

@@ -11,8 +11,9 @@ import pandas as pd
 from expectations.errors import CannotAsk
 from infra.runtime import SIGNATURE_KEY, column_array, label_text, open_session
 from tasks.conversion.empty_batches import answer_empty_batches
-from tasks.conversion.placement import dense, through, unwrapped
+from tasks.conversion.placement import dense, parts, through
 from tasks.conversion.registry import own_converters
+from tasks.conversion.voting import Polled, ensemble_of, member_names, polled, vote_of
 
 # One family throughout: only ai.onnx.ml 5 has trees in double (`TreeEnsemble`), and a file cannot mix.
 OPSETS = {"": 21, "ai.onnx.ml": 5}
@@ -28,19 +29,29 @@ def export(estimator: Any, frame: pd.DataFrame, name: str, attempt: str) -> byte
     from onnx import checker
 
     kinds = {column: input_kind(frame[column], attempt) for column in frame.columns}
-    graph = _graph(_with_columns(estimator, frame), kinds, name)
+    graph = _graph(_with_columns(polled(estimator), frame), kinds, name)
+    voting = ensemble_of(estimator)
     signature = {
         "inputs": [
             {"column": c, "input": i.name, "type": kinds[c]} for c, i in zip(kinds, graph.graph.input, strict=True)
         ],
         "classes": list(estimator_classes(estimator)),
+        **({} if voting is None else {"members": _told_members(voting, graph)}),
     }
     entry = graph.metadata_props.add()
     entry.key, entry.value = SIGNATURE_KEY, json.dumps(signature, sort_keys=True)
     scores_differ = hasattr(estimator, "classes_") and not hasattr(estimator, "predict_proba")
-    keep_outputs(graph, 1 if scores_differ else 2)
+    if voting is None:
+        keep_outputs(graph, 1 if scores_differ else 2)
     checker.check_model(graph, full_check=True)
     return bytes(graph.SerializeToString(deterministic=True))
+
+
+def _told_members(voting: Any, graph: Any) -> dict[str, Any]:
+    """How the members vote, what they are called, and in which outputs the graph says what they say."""
+    members, disagreement = (output.name for output in list(graph.graph.output)[-2:])
+    told = {"names": member_names(voting), "vote": vote_of(voting)}
+    return {**told, "answers": members, "disagreement": disagreement}
 
 
 def _graph(model: Any, kinds: dict[str, str], name: str) -> Any:
@@ -67,11 +78,17 @@ def preprocessing_differs(
 
     Nowhere, if nothing stands before the model, or if that cannot be told.
     """
+    differs = np.zeros(len(rows), dtype=bool)
+    for before, _ in parts(estimator):
+        differs |= _differs(before, frame, rows, name, attempt) if before else False
+    return differs
+
+
+def _differs(
+    before: list[Any], frame: pd.DataFrame, rows: pd.DataFrame, name: str, attempt: str
+) -> npt.NDArray[np.bool_]:
     from sklearn.pipeline import make_pipeline
 
-    before, _ = unwrapped(estimator)
-    if not before:
-        return np.zeros(len(rows), dtype=bool)
     pipeline = _with_columns(make_pipeline(*before), frame)
     kinds = {column: input_kind(frame[column], attempt) for column in frame.columns}
     graph = _graph(pipeline, kinds, name)
@@ -150,9 +167,16 @@ def _with_columns(estimator: Any, frame: pd.DataFrame) -> Any:
     from sklearn.pipeline import Pipeline
 
     if takes_columns(estimator):
-        return Pipeline([("model", estimator)])
+        return Pipeline([("model", _each_with_columns(estimator, frame))])
     together = ColumnTransformer([("columns", "passthrough", list(frame.columns))]).fit(frame.head(2))
     return Pipeline([("seatrial_columns", together), ("model", estimator)])
+
+
+def _each_with_columns(estimator: Any, frame: pd.DataFrame) -> Any:
+    """An ensemble whose members choose columns by name may have others that take one matrix."""
+    if not isinstance(estimator, Polled):
+        return estimator
+    return Polled(estimator.model, [_with_columns(member, frame) for member in estimator.estimators_])
 
 
 INNER = ("best_estimator_", "estimator_", "regressor_", "estimators_", "calibrated_classifiers_", "estimator")

@@ -24,7 +24,6 @@ def converters() -> list[Converter]:
     from sklearn import (
         calibration,
         compose,
-        ensemble,
         frozen,
         model_selection,
         multiclass,
@@ -43,7 +42,6 @@ def converters() -> list[Converter]:
         inner_converter(frozen.FrozenEstimator, lambda model: model.estimator),
         inner_converter(RANSACRegressor, lambda model: model.estimator_),
         *(inner_converter(kind, _only_one) for kind in (multioutput.MultiOutputRegressor, multioutput.RegressorChain)),
-        wrapping_class_converter(ensemble.VotingClassifier, _voted, lambda model: list(model.estimators_)),
         wrapping_class_converter(model_selection.FixedThresholdClassifier, _fixed, _one),
         wrapping_class_converter(model_selection.TunedThresholdClassifierCV, _tuned, _one),
         wrapping_class_converter(calibration.CalibratedClassifierCV, _calibrated, _calibrated_inner),
@@ -190,22 +188,6 @@ def _calibrator(ops: Ops, calibrator: Any, scores: str) -> str:
     if hasattr(calibrator, "a_"):
         return ops.sigmoid(ops("Neg", ops("Add", ops("Mul", scores, float(calibrator.a_)), float(calibrator.b_))))
     return interpolate(ops, scores, calibrator.X_thresholds_, calibrator.y_thresholds_)
-
-
-def _voted(ops: Ops, model: Any, *answers: list[str]) -> Scores:
-    """The class with the largest mean probability, or with most votes, the first of equals; weighted."""
-    weights = [1.0] * len(answers) if model._weights_not_none is None else [float(w) for w in model._weights_not_none]
-    soft = model.voting == "soft"
-    # The estimators inside answer with the places of the classes.
-    places = np.arange(len(model.classes_), dtype=np.float64)[None]
-    total = ""
-    for weight, answer in zip(weights, answers, strict=True):
-        said = ops("Reshape", ops.number(answer[0]), [-1, 1])
-        share = answer[1] if soft else ops.number(ops("Equal", said, places))
-        weighed = ops("Mul", share, weight)
-        total = ops("Add", total, weighed) if total else weighed
-    label = ops.largest(model.classes_, total)
-    return Scores(label, ops("Div", total, sum(weights)) if soft else None, None)
 
 
 def _against_rest(ops: Ops, model: Any, *answers: list[str]) -> Scores:

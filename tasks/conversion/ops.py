@@ -198,7 +198,7 @@ def outlier_converter(estimator: type, write: Writer) -> Converter:
         operator.outputs[1].type = float_type(operator)([None, 1])
 
     def convert(scope: Any, operator: Any, container: Any) -> None:
-        ops, own, _ = _open(scope, operator, container)
+        ops, own, _ = opened(scope, operator, container)
         inlier, decision = write(ops, operator.raw_operator, matrix(ops, own))
         ops("Where", inlier, np.array([[1]]), np.array([[-1]]), out=operator.outputs[0].full_name)
         ops("Identity", decision, out=operator.outputs[1].full_name)
@@ -206,7 +206,7 @@ def outlier_converter(estimator: type, write: Writer) -> Converter:
     def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
         from skl2onnx.common.data_types import Int64TensorType
 
-        operator = _declare(scope, model, inputs, custom_parsers, None)
+        operator = declare(scope, model, inputs, custom_parsers, None)
         operator.outputs.append(scope.declare_local_variable("label", Int64TensorType()))
         operator.outputs.append(scope.declare_local_variable("scores", float_type(operator)()))
         return operator.outputs
@@ -231,7 +231,7 @@ def parsed_converter(estimator: type, parse: Callable[..., Any]) -> Converter:
     def shape(operator: Any) -> None:
         classes = getattr(operator.raw_operator, "classes_", None)
         if classes is not None:
-            _class_types(operator, classes)
+            class_types(operator, classes)
         else:
             operator.outputs[0].type = float_type(operator)([None, None])
 
@@ -273,11 +273,11 @@ def _number_converter(
         operator.outputs[0].type = kind([None, width(operator.raw_operator)])
 
     def convert(scope: Any, operator: Any, container: Any) -> None:
-        ops, own, inner = _open(scope, operator, container)
+        ops, own, inner = opened(scope, operator, container)
         ops("Identity", write(ops, operator.raw_operator, own, inner), out=operator.outputs[0].full_name)
 
     def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
-        operator = _declare(scope, model, inputs, custom_parsers, nested)
+        operator = declare(scope, model, inputs, custom_parsers, nested)
         operator.outputs.append(scope.declare_local_variable("variable", float_type(operator)()))
         return operator.outputs
 
@@ -288,10 +288,10 @@ def _class_converter(estimator: type, write: Writer, nested: Nested | None) -> C
     """Its operator has three outputs: label, probabilities, decision. The finished graph keeps what is read."""
 
     def shape(operator: Any) -> None:
-        _class_types(operator, operator.raw_operator.classes_)
+        class_types(operator, operator.raw_operator.classes_)
 
     def convert(scope: Any, operator: Any, container: Any) -> None:
-        ops, own, inner = _open(scope, operator, container)
+        ops, own, inner = opened(scope, operator, container)
         scores = write(ops, operator.raw_operator, own, inner)
         told = (scores.label, scores.probabilities or scores.decision, scores.decision or scores.probabilities)
         for output, name in zip(operator.outputs, told, strict=False):
@@ -303,7 +303,7 @@ def _class_converter(estimator: type, write: Writer, nested: Nested | None) -> C
     def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
         from skl2onnx.common.data_types import Int64TensorType
 
-        operator = _declare(scope, model, inputs, custom_parsers, nested)
+        operator = declare(scope, model, inputs, custom_parsers, nested)
         operator.outputs.append(scope.declare_local_variable("label", Int64TensorType()))
         for name in ("probabilities", "decision"):
             operator.outputs.append(scope.declare_local_variable(name, float_type(operator)()))
@@ -312,7 +312,7 @@ def _class_converter(estimator: type, write: Writer, nested: Nested | None) -> C
     return Converter(estimator, shape, convert, parse)
 
 
-def _class_types(operator: Any, classes: Any) -> None:
+def class_types(operator: Any, classes: Any) -> None:
     from skl2onnx.common.data_types import Int64TensorType, StringTensorType
 
     text = label_constant(classes).dtype == object
@@ -321,7 +321,7 @@ def _class_types(operator: Any, classes: Any) -> None:
         output.type = float_type(operator)([None, None])
 
 
-def _declare(scope: Any, model: Any, inputs: Any, custom_parsers: Any, nested: Nested | None) -> Any:
+def declare(scope: Any, model: Any, inputs: Any, custom_parsers: Any, nested: Nested | None) -> Any:
     operator = scope.declare_local_operator(f"Seatrial{type(model).__name__}", model)
     inner = [parse_nested(scope, one, inputs, custom_parsers) for one in (nested(model) if nested else [])]
     operator.inputs = [*inputs, *(output for outputs in inner for output in outputs)]
@@ -337,7 +337,7 @@ def float_type(operator: Any) -> Any:
     return FloatTensorType if single else DoubleTensorType
 
 
-def _open(scope: Any, operator: Any, container: Any) -> tuple[Ops, list[Any], list[list[str]]]:
+def opened(scope: Any, operator: Any, container: Any) -> tuple[Ops, list[Any], list[list[str]]]:
     """The writer, the operator's own input variables, and the names that each nested estimator answers."""
     from skl2onnx.common.data_types import FloatTensorType
 

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tasks.conversion.voting import ensemble_of
+
 Floats = npt.NDArray[np.float64]
 Ordinals = npt.NDArray[np.int64]
 SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
@@ -47,6 +49,15 @@ def unwrapped(estimator: Any) -> tuple[list[Any], Any]:
         before += [] if step is None or step == "passthrough" else [step]
     inner, last = unwrapped(estimator.steps[-1][1])
     return [*before, *inner], last
+
+
+def parts(estimator: Any) -> list[tuple[list[Any], Any]]:
+    """The candidate, unwrapped; of an ensemble each of its members, behind the steps before it and its own."""
+    before, last = unwrapped(estimator)
+    voting = ensemble_of(last)
+    # A search is looked into as a whole.
+    members = [last] if voting is None or voting is not last else voting.estimators_
+    return [([*before, *inner], model) for inner, model in map(unwrapped, members)]
 
 
 def channels(transformers: list[Any], frame: pd.DataFrame) -> dict[int, Channel]:

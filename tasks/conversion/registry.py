@@ -15,6 +15,7 @@ from tasks.conversion import (
     sparse_gaps,
     transformers,
     trees,
+    voting,
     words,
     xgboost_trees,
 )
@@ -26,4 +27,4 @@ def own_converters() -> list[Converter]:
     prepare = (imputers, encoders, transformers, words)
     models = (linear, kernels, gaussian, neighbours, simple)
     tree_families = (trees, hist_boosting, isolation, lightgbm_trees, xgboost_trees, sparse_gaps)
-    return [one for family in (*prepare, *models, *tree_families, meta) for one in family.converters()]
+    return [one for family in (*prepare, *models, *tree_families, meta, voting) for one in family.converters()]

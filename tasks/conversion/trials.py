@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from infra.runtime import Predictions, estimator_predictions, joined_predictions
-from tasks.conversion.placement import Channel, channels, crossings, features, unwrapped
+from tasks.conversion.placement import Channel, channels, crossings, features, parts
 from tasks.conversion.reach import Nodes, split_nodes
 
 # So many nodes, four rows each; of more, an even choice, and the evidence says how many there were.
@@ -107,22 +107,30 @@ def trial_rows(estimator: Any, frame: pd.DataFrame) -> tuple[dict[str, pd.DataFr
 def boundary_rows(estimator: Any, frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Four rows for each node of the model's trees: the last value below its threshold, the first that is not below,
     the last that is not above, the first above, in the other features like a row that reaches the node."""
-    transformers, model = unwrapped(estimator)
+    sample = frame.iloc[_evenly(len(frame), REACHING_ROWS)].reset_index(drop=True)
+    each = parts(estimator)
+    found = [_boundary_rows(transformers, model, sample, MOST_NODES // len(each)) for transformers, model in each]
+    told = {key: sum(facts.get(key, 0) for _, facts in found) for key in dict.fromkeys(k for _, f in found for k in f)}
+    return pd.concat([rows for rows, _ in found], ignore_index=True) if len(found) > 1 else found[0][0], told
+
+
+def _boundary_rows(
+    transformers: list[Any], model: Any, sample: pd.DataFrame, most: int
+) -> tuple[pd.DataFrame, dict[str, int]]:
     # Histogram gradient boosting numbers its features after an encoder of its own.
     encoder = getattr(model, "_preprocessor", None)
     transformers = transformers if encoder is None else [*transformers, encoder]
-    sample = frame.iloc[_evenly(len(frame), REACHING_ROWS)].reset_index(drop=True)
     nodes = split_nodes(transformers, model, sample)
     if nodes is None or not len(nodes.feature):
-        return frame.head(0), {"thresholds": 0}
+        return sample.head(0), {"thresholds": 0}
     ways = channels(transformers, sample)
-    chosen = _evenly(len(nodes.feature), MOST_NODES)
+    chosen = _evenly(len(nodes.feature), most)
     by_block: dict[int, list[int]] = {}
     for node in chosen:
         if way := ways.get(int(nodes.feature[node])):
             by_block.setdefault(way.block.start, []).append(int(node))
-    parts = [_beside(sample, nodes, np.array(at), ways) for at in by_block.values()]
-    rows = pd.concat(parts, ignore_index=True) if parts else frame.head(0)
+    placed = [_beside(sample, nodes, np.array(at), ways) for at in by_block.values()]
+    rows = pd.concat(placed, ignore_index=True) if placed else sample.head(0)
     told = {"thresholds": len(nodes.feature), "thresholds_tried": len(rows) // SIDES}
     return rows, {**told, "thresholds_never_reached": nodes.unreached}
 

@@ -59,7 +59,7 @@ def _learned(core: Core, train: Rows, calibration: Rows, asked: Guards, lookups:
     domain = widened(learn_domain(core.kinds, train.frame), calibration.frame, asked.budgets.domain)
     is_text = asked.group is None or not pd.api.types.is_numeric_dtype(train.frame[asked.group])
     replaced = _cannot_take(core, (*domain.texts,), train.frame)
-    plan = Plan(domain, replaced, lookups, group=asked.group, group_is_text=is_text)
+    plan = Plan(domain, replaced, lookups, group=asked.group, group_is_text=is_text, is_ensemble=bool(core.members))
     if not len(train.frame) or not (domain.numbers or domain.texts):
         return plan
     seen = _answers(core, plan, train.frame)
@@ -104,6 +104,8 @@ def _limited(core: Core, plan: Plan, train: Rows, calibration: Rows, asked: Guar
     limits = Limits()
     if plan.oddity:
         limits = replace(limits, odd_above=conformal_quantile(said["anomaly_score"][:, 0], 1 - budgets.anomaly))
+    if plan.is_ensemble:
+        limits = replace(limits, apart_above=apart_above(said["disagreement"][:, 0], asked))
     if not core.classes:
         return replace(plan, limits=_interval_limits(limits, plan, train, calibration, said, asked))
     if not core.has_probabilities:
@@ -112,6 +114,13 @@ def _limited(core: Core, plan: Plan, train: Rows, calibration: Rows, asked: Guar
     lowest = low_quantile(said["probabilities"].max(axis=1), budgets.confidence)
     limits = _with_quantiles(limits, plan, scores, calibration.frame, asked)
     return replace(plan, limits=replace(limits, probability_below=asked.confidence or lowest))
+
+
+def apart_above(disagreement: Floats, asked: Guards) -> float:
+    """The limit that was asked for, or what at most the budget's share of new rows lies above."""
+    if asked.disagreement is not None:
+        return asked.disagreement
+    return conformal_quantile(disagreement, 1 - asked.budgets.disagreement)
 
 
 def _interval_limits(
@@ -177,6 +186,7 @@ def describe(core: Core, plan: Plan, asked: Guards) -> dict[str, Any]:
         "quantile_by_group": {str(group): float(value) for group, value in sorted(limits.by_group.items())},
         "probability_below": _plain(limits.probability_below),
         "wider_than": _plain(limits.wider_than),
+        **({"apart_above": _plain(limits.apart_above)} if plan.is_ensemble else {}),
         "budgets": asked.budgets.model_dump(),
         "lookups": [{"source": t.source, "on": t.on, "columns": list(t.columns)} for t in plan.lookups],
     }

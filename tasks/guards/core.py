@@ -7,6 +7,9 @@ from typing import Any
 from tasks.guards.looking_up import check_inputs, live_inputs
 from tasks.guards.plan import Plan
 
+# Before the names of all tensors of the model inside.
+CORE = "core/"
+
 
 @dataclass(frozen=True)
 class Core:
@@ -20,6 +23,12 @@ class Core:
     def classes(self) -> tuple[str, ...]:
         """Labels as text; none of a regression."""
         return tuple(self.signature["classes"])
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """Of an ensemble how its members vote, their names, and where the graph says what they say; else nothing."""
+        told: Mapping[str, Any] = self.signature.get("members", {})
+        return told
 
     @property
     def kinds(self) -> dict[str, str]:

@@ -8,14 +8,13 @@ from onnx import ModelProto, TensorProto, checker, compose, helper
 
 from infra.runtime import SIGNATURE_KEY
 from tasks.conversion.export import stamp
-from tasks.guards.core import Core, sent_columns
+from tasks.guards.core import CORE, Core, sent_columns
 from tasks.guards.judged import Behind, write_judged
 from tasks.guards.layers import Layer, write_numbers, write_texts
 from tasks.guards.looking_up import live_of, told_live, write_lookups
-from tasks.guards.plan import KINDS, Plan
+from tasks.guards.plan import Plan
 from tasks.guards.writer import GuardWriter
 
-CORE = "core/"
 TYPES = {"string": TensorProto.STRING, "float": TensorProto.FLOAT, "double": TensorProto.DOUBLE}
 TYPES |= {"int64": TensorProto.INT64}
 
@@ -126,6 +125,7 @@ OUTPUTS = {
     "trusted": "[n, 1] bool: no reason against it",
     "reasons": "[n, 1] int64: bit mask, 0 where trusted",
     "flags": "[n, flags] bool: each reason, column by column",
+    "disagreement": "[n, 1] double: how far apart an ensemble's members are",
     "looked_up": "[n, looked-up columns] double: what the frozen tables say",
     "features": "[n, features] double: what the detectors are given",
 }
@@ -150,10 +150,16 @@ def _finished(
         ],
         "outputs": dict(outputs),
         "classes": list(core.classes),
-        "reasons": {"bits": list(KINDS), "flags": [words for _, words in plan.flags()]},
+        "reasons": {"bits": list(plan.kinds), "flags": [words for _, words in plan.flags()]},
         **({"live_lookups": live} if (live := told_live(plan.lookups)) else {}),
+        **({"members": {**core.members, **_prefixed(core.members)}} if plan.is_ensemble else {}),
         **told,
     }
     helper.set_model_props(model, {SIGNATURE_KEY: json.dumps(signature, sort_keys=True, allow_nan=False)})
     checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _prefixed(members: Mapping[str, Any]) -> dict[str, str]:
+    """What the members say is no output of the package, and a tensor inside it."""
+    return {"answers": CORE + members["answers"], "disagreement": "disagreement"}

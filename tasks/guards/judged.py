@@ -7,7 +7,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from tasks.conversion.tree_ensemble import write_trees
-from tasks.guards.core import Core, sent_columns
+from tasks.guards.core import CORE, Core, sent_columns
 from tasks.guards.layers import Layer, label_encoder, write_answers, write_nothing, write_oddity
 from tasks.guards.plan import INFINITE, Plan
 from tasks.guards.writer import GuardWriter
@@ -49,6 +49,9 @@ def write_judged(w: GuardWriter, core: Core, plan: Plan, behind: Behind) -> list
         judged = [nothing()] * 2
         w.add("Not", judged[0], output="in_range")
         w.add("Not", judged[1], output="confident")
+    if plan.is_ensemble:
+        judged.append(_write_apart(w, core, plan, behind.inner))
+        outputs.append("disagreement")
     write_answers(w, plan, behind.safe.flags, [*behind.unknown_keys, odd, *judged])
     outputs += ["in_domain", "in_range", "confident", "trusted", "reasons", "flags"]
     if plan.looked_up:
@@ -88,6 +91,15 @@ def _write_odd(w: GuardWriter, plan: Plan, safe: Layer, nothing: Callable[[], st
         return never
     score = write_oddity(w, plan.oddity, safe.features[0])
     return w.add("Greater", score, w.constant(np.array([[plan.limits.odd_above + SLACK]])))
+
+
+def _write_apart(w: GuardWriter, core: Core, plan: Plan, inner: ModelProto) -> str:
+    """disagreement; are the members too far apart? A NaN is no distance, and so they are."""
+    at = [output.name for output in inner.graph.output].index(f"{CORE}{core.members['disagreement']}")
+    _hand_out(w, inner, at, "disagreement", width=1)
+    # As a share of the limit: it is in the target's unit.
+    most = w.constant(np.array([[plan.limits.apart_above * (1 + SLACK)]]))
+    return w.add("Not", w.add("LessOrEqual", "disagreement", most))
 
 
 def _write_quantile(w: GuardWriter, plan: Plan, names: Mapping[str, str]) -> str:

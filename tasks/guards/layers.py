@@ -14,7 +14,7 @@ import numpy as np
 from onnx import TensorProto
 
 from tasks.conversion.writer import ML
-from tasks.guards.plan import INFINITE, KINDS, Domain, Oddity, Plan
+from tasks.guards.plan import INFINITE, Domain, Oddity, Plan
 from tasks.guards.writer import GuardWriter
 
 # A code table larger than this is not worth its memory: then each column gets a LabelEncoder of its own.
@@ -139,14 +139,15 @@ def write_answers(w: GuardWriter, plan: Plan, columns: Sequence[str], flags: Seq
     """`flags` [n, K] from what was found (columns, n) and of each record (n, 1); `reasons`, `trusted`, `in_domain`."""
     by_column = [w.rows(w.add("Concat", *columns, axis=0))] if columns else []
     together = w.add("Concat", *by_column, *flags, axis=1, output="flags")
-    of_kind = np.array([[kind == one for one in KINDS] for kind, _ in plan.flags()], dtype=np.float32)
-    none = w.constant(np.zeros((1, len(KINDS)), dtype=np.float32))
+    kinds = plan.kinds
+    of_kind = np.array([[kind == one for one in kinds] for kind, _ in plan.flags()], dtype=np.float32)
+    none = w.constant(np.zeros((1, len(kinds)), dtype=np.float32))
     found = w.add("Gemm", w.add("Cast", together, to=TensorProto.FLOAT), w.constant(of_kind), none)
     # One or more is one; onnxruntime makes this and the multiplication one node.
     found = w.add("HardSigmoid", found, alpha=1.0, beta=0.0)
-    mask = w.add("MatMul", found, w.constant((2.0 ** np.arange(len(KINDS))).astype(np.float32).reshape(-1, 1)))
+    mask = w.add("MatMul", found, w.constant((2.0 ** np.arange(len(kinds))).astype(np.float32).reshape(-1, 1)))
     w.add("Cast", mask, to=TensorProto.INT64, output="reasons")
-    zero, domain = w.constant(np.array([[0]])), sum(1 << KINDS.index(kind) for kind in ABOUT_COLUMNS)
+    zero, domain = w.constant(np.array([[0]])), sum(1 << kinds.index(kind) for kind in ABOUT_COLUMNS)
     w.add("Equal", "reasons", zero, output="trusted")
     w.add("Equal", w.add("BitwiseAnd", "reasons", w.constant(np.array([[domain]]))), zero, output="in_domain")
 

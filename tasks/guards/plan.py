@@ -14,8 +14,10 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 # What only live lookups raise, so no budget is theirs.
 LIVE_KINDS = ("stale", "unanswered")
+# What only ensembles raise: their members are too far apart.
+DISAGREEMENT = "disagreement"
 # The bits of `reasons`, the lowest first.
-KINDS = ("missing", "outside", "unknown", "odd", "range", "confidence", *LIVE_KINDS)
+KINDS = ("missing", "outside", "unknown", "odd", "range", "confidence", *LIVE_KINDS, DISAGREEMENT)
 INFINITE = float("inf")
 
 
@@ -96,6 +98,7 @@ class Limits:
     by_group: Mapping[Any, float] = field(default_factory=dict)
     probability_below: float = -INFINITE
     wider_than: float = INFINITE
+    apart_above: float = INFINITE
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,12 @@ class Plan:
     group: str | None = None
     group_is_text: bool = True
     limits: Limits = Limits()
+    is_ensemble: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The bits of this package's `reasons`, the lowest first."""
+        return KINDS if self.is_ensemble else KINDS[:-1]
 
     @property
     def looked_up(self) -> tuple[str, ...]:
@@ -128,4 +137,5 @@ class Plan:
             ("odd", "odd combination"),
             ("range", "prediction out of range"),
             ("confidence", "not confident"),
+            *([(DISAGREEMENT, "members disagree")] if self.is_ensemble else []),
         ]

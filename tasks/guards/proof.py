@@ -16,8 +16,8 @@ import pandas as pd
 from expectations.records import Evidence
 from infra.runtime import Predictions, Scorer
 from tasks.conversion.trials import Trials
-from tasks.convert import measure_parity
 from tasks.guards.plan import Flags
+from tasks.parity import measure_parity
 
 
 def complete(trials: Trials, every: pd.DataFrame, signature: Mapping[str, Any]) -> Trials:
