@@ -11,6 +11,12 @@ from expectations.errors import CannotAsk
 from expectations.state import Mode, Release, State
 from flows.answering import DONE, NO, STATUS_WORDS, Command, answer, as_json, store_option
 
+# Of a record's body, in this order.
+TOLD = (
+    *("release", "outcome", "person", "by", "decision", "mode", "stage"),
+    *("alarm", "cause", "candidate", "why", "comment", "words"),
+)
+
 
 @click.command(cls=Command)
 @click.argument("model")
@@ -106,9 +112,7 @@ def history(model: str, store_url: str, json_: bool) -> None:
 
 
 def _record_words(body: dict[str, Any]) -> str:
-    keys = ("release", "outcome", "person", "by", "decision", "mode", "stage", "alarm", "cause", "candidate", "why")
-    keys += ("comment", "words")
-    return "  ".join(str(body[key]) for key in keys if body.get(key) not in (None, ""))
+    return "  ".join(str(body[key]) for key in TOLD if body.get(key) not in (None, ""))
 
 
 @click.command(cls=Command)
