@@ -151,3 +151,22 @@ def limit_factors(ticks: Ticks, limit: float) -> Numbers:
     parts = (part[:, CHALLENGER, None, None] for part in (ticks.count, ticks.total, ticks.total - ticks.squares))
     stakes: Numbers = BOLDEST * 0.5 ** np.arange(len(STAKES), dtype=np.float64) / limit
     return _log_winnings(stakes, np.full((1, 1), limit), *parts)
+
+
+def limit_bets(limit: Numbers, boldness: Numbers) -> Numbers:
+    """What each value, each unit of its sum and each unit of its spread adds to the logarithm of what bets win that
+    say "the mean is above `limit`": (3, ..., J) for limits (...) and the parts (J,) of what the worst value could take.
+
+    As with `limit_factors`, but once for all ticks: a tick's factor is linear in its three sums.
+    """
+    limits = limit[..., None]
+    units = (tuple(np.array(float(at == unit)) for at in range(3)) for unit in range(3))
+    return np.stack([_log_winnings(boldness / limits, limits, *unit) for unit in units])
+
+
+def money_from(ticks: int, more: int) -> tuple[Numbers, Numbers]:
+    """`restart_money` of one stage, for `more` ticks after the first `ticks`, at no cost for those before."""
+    at = np.arange(ticks, ticks + more, dtype=np.float64)
+    waits = (1 - FIRST) / (1 + np.log1p(at / HORIZON))
+    before = (1 - FIRST) / (1 + np.log1p(np.maximum(at - 1, 0) / HORIZON))
+    return np.where(at == 0, FIRST, before - waits), waits
