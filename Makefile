@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo demo-rollout demo-ui test lint types floors unit lock clean faults bench-battery bench-canary bench-conversion bench-faults bench-gateway bench-ledger \
+.PHONY: demo demo-rollout demo-ui test lint types floors unit lock clean faults bench-battery bench-canary bench-conversion bench-drift bench-faults bench-gateway bench-ledger \
 	bench-prediction-log bench-release bench-scoring bench-snapshot bench-under-load
 
 demo: .venv/ready
@@ -67,6 +67,10 @@ bench-under-load: .venv/ready
 # The first time installs two peers into build/battery_peers: 3 GB.
 bench-battery: .venv/ready
 	$(BIN)/python -m benchmarks.bench_battery
+
+# The first time installs a peer into build/battery_peers. Ten minutes.
+bench-drift: .venv/ready
+	$(BIN)/python -m benchmarks.bench_drift
 
 # Every planted fault, twenty clean models, and three peers on all of them.
 bench-faults: .venv/ready

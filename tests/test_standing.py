@@ -1,4 +1,4 @@
-"""The judge of what serves: never more than alpha of false alarms over all time, late changes found, nothing forgotten."""
+"""The judge of what serves: at most alpha of false alarms over all time, late changes found, nothing forgotten."""
 
 import json
 import math
