@@ -20,6 +20,7 @@ HARD = (
     "Look whether it is badly served or simply hard: without probabilities nobody can tell. Take a model that has them."
 )
 DRIFT = "Find out what changed at the source; train on recent data if the world did."
+UPSTREAM = "Ask whoever fills this column what changed there, and mend it: trained anew, the model would learn it."
 MEMBERS = "Regularise the model (larger leaves, fewer rounds), or give callers labels only (serving.outputs)."
 ALLOW = "Use another, or allow its licence (checks.provenance.licences) after somebody looked at it."
 KEEP = "Keep the champion, or mend what the costliest records of the dossier have in common."
@@ -38,6 +39,14 @@ MEANINGS = {
     "out_of_range": Meaning("share of values of {of} outside the reference's range", DRIFT),
     "unknown_categories": Meaning("share of values of {of} that the reference never held", DRIFT),
     "drift": Meaning("distance between {of} here and in the reference, 0 to 1", DRIFT),
+    # What is new, before a model is trained anew
+    "gone": Meaning("share of {of} that is surely missing, beyond training's", UPSTREAM),
+    "unreadable": Meaning("share of {of} that surely is no number", UPSTREAM),
+    "never_seen": Meaning("share of {of} that training surely never held", UPSTREAM),
+    "respelled": Meaning("share of {of} that is surely the same as training's, written otherwise", UPSTREAM),
+    "unit_changed": Meaning("distance of {of} from training's that a change of its unit explains", UPSTREAM),
+    "codes_moved": Meaning("share of {of} that surely is a code which became one more or one less", UPSTREAM),
+    "lookup": Meaning("share of answers whose look-up is surely {of}", UPSTREAM),
     # Conversion, guards, latency
     "label_mismatches": Meaning("rows that estimator and package label differently"),
     "max_difference": Meaning("largest difference between estimator and package"),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from expectations.expectation import Expectation
 from expectations.spec import ReleaseSpec
 from expectations.suites.calibration import calibration_suite
+from expectations.suites.cause import cause_suite
 from expectations.suites.comparison import comparison_suite
 from expectations.suites.compression import compression_suite
 from expectations.suites.conversion import conversion_suite
@@ -51,6 +52,8 @@ SUITES: dict[str, Callable[[ReleaseSpec, list[str]], list[Expectation]]] = {
     "costs": costs_suite,
     "interactions": interactions_suite,
     "risk": risk_suite,
+    "requests": cause_suite,
+    "new_rows": cause_suite,
 }
 
 
