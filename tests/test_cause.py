@@ -81,7 +81,7 @@ def test_a_slight_change_of_unit_is_found_where_it_leaves_trainings_range(factor
     ],
 )
 def test_other_scales_are_found_too(name, change, words):
-    told = found(table().with_columns(change(pl.col(name))))
+    told = found(table().with_columns(change(pl.col(name)).alias(name)))
     assert words.split()[0] in told[f"unit_changed:{name}"][1]
 
 

@@ -6,6 +6,7 @@ seldom leaves what training ever saw. Where the two look alike, this says nothin
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -125,8 +126,8 @@ def _nearest(
 
 def _changes(old: Floats, new: Floats) -> Iterator[Change]:
     for factor, words in NAMED.items():
-        yield Change(f"{factor:,.6g} times training's ({words})", lambda x, f=factor: x * f, factor)
-        yield Change(f"1/{factor:,.6g} of training's ({words})", lambda x, f=factor: x / f, factor)
+        yield Change(f"{factor:,.6g} times training's ({words})", partial(np.multiply, factor), factor)
+        yield Change(f"1/{factor:,.6g} of training's ({words})", partial(np.multiply, 1 / factor), factor)
     yield from _other_scales(old)
     yield from _fitted(old, new)
 
@@ -157,7 +158,7 @@ def _fitted(old: Floats, new: Floats) -> Iterator[Change]:
 
 
 def _outside(old: Floats, new: Floats) -> npt.NDArray[np.bool_]:
-    return (new < old[0]) | (new > old[-1])
+    return np.asarray((new < old[0]) | (new > old[-1]))
 
 
 def distance(left: Floats, right: Floats) -> float:
