@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from expectations.state import Alarm, Body, Record, Retraining, State, evidence_of
+from expectations.state import Alarm, Body, Record, Refusal, Retraining, State, evidence_of
 from expectations.transitions import Transition
 
 
@@ -55,8 +55,9 @@ def _check_begun(state: State, model: str, body: Body, now: str) -> str | None:
 
 
 def _begun(draft: State, record: Record) -> None:
-    body = record.body
-    draft.retrainings[record.model] = Retraining(body["cause"], record.time, body["until"], body["as_of"])
+    body, since = record.body, str(record.body.get("since") or "")
+    begun = Retraining(body["cause"], record.time, body["until"], body["as_of"], release=body["release"], since=since)
+    draft.retrainings[record.model] = begun
 
 
 def _check_refused(state: State, model: str, body: Body, _now: str) -> str | None:
@@ -65,8 +66,10 @@ def _check_refused(state: State, model: str, body: Body, _now: str) -> str | Non
     return None if body["why"].strip() else "a refusal has a reason."
 
 
-def _nothing(_draft: State, _record: Record) -> None:
-    """It is there to be read."""
+def _refused(draft: State, record: Record) -> None:
+    """It changes nothing; the last one is kept, for whoever is to be told."""
+    body = record.body
+    draft.refusals[record.model] = Refusal(record.seq, record.time, body["cause"], body["why"])
 
 
 def _check_finished(state: State, model: str, body: Body, _now: str) -> str | None:
@@ -88,6 +91,6 @@ TRANSITIONS = {
     ),
     "alarm ended": Transition({"alarm": str, "why": str, "by": str}, _check_ended, _ended),
     "retraining begun": Transition({"release": str, "cause": str, "until": str, "as_of": str}, _check_begun, _begun),
-    "retraining refused": Transition({"cause": str, "why": str}, _check_refused, _nothing),
+    "retraining refused": Transition({"cause": str, "why": str}, _check_refused, _refused),
     "retraining ended": Transition({"began": str, "why": str, "seconds": (int, float)}, _check_finished, _finished),
 }

@@ -21,6 +21,9 @@ HARD = (
 )
 DRIFT = "Find out what changed at the source; train on recent data if the world did."
 UPSTREAM = "Ask whoever fills this column what changed there, and mend it: trained anew, the model would learn it."
+LOOP = (
+    "Ask whether the answers decided what became of these records; bring truths of some that were refused, by chance."
+)
 MEMBERS = "Regularise the model (larger leaves, fewer rounds), or give callers labels only (serving.outputs)."
 ALLOW = "Use another, or allow its licence (checks.provenance.licences) after somebody looked at it."
 KEEP = "Keep the champion, or mend what the costliest records of the dossier have in common."
@@ -47,6 +50,8 @@ MEANINGS = {
     "unit_changed": Meaning("distance of {of} from training's that a change of its unit explains", UPSTREAM),
     "codes_moved": Meaning("share of {of} that surely is a code which became one more or one less", UPSTREAM),
     "lookup": Meaning("share of answers whose look-up is surely {of}", UPSTREAM),
+    "scored_before": Meaning("share of the new rows that the model surely was asked about before", LOOP),
+    "label_gap": Meaning("how much more often a truth surely comes of one kind of answer than of another", LOOP),
     # Conversion, guards, latency
     "label_mismatches": Meaning("rows that estimator and package label differently"),
     "max_difference": Meaning("largest difference between estimator and package"),

@@ -211,7 +211,8 @@ class Alarm:
 @dataclass(frozen=True)
 class Retraining:
     """The last time that a model was trained anew: why, when it began, until when another may not begin, and of data
-    as of when. `status` is begun or ended; `candidate` the release that came of it.
+    as of when. `status` is begun or ended; `candidate` the release that came of it. `release` served then; `since` is
+    when the alarm began that asked for it.
     """
 
     cause: str
@@ -222,6 +223,18 @@ class Retraining:
     candidate: str | None = None
     why: str = ""
     ended: str = ""
+    release: str = ""
+    since: str = ""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The last time that a model was not trained anew though something asked for it; `seq` is its record's number."""
+
+    seq: int
+    time: str
+    cause: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -237,8 +250,8 @@ class AttachedSuite:
 @dataclass(frozen=True)
 class State:
     """The champion of each model, every release, each model's last rollout and mode; people by name, the suites that
-    they attached by model and name, the last reports of misbehaviour, the alarms that are on, and each model's last
-    retraining.
+    they attached by model and name, the last reports of misbehaviour, the alarms that are on, each model's last
+    retraining, and the last one that was refused.
     """
 
     models: dict[str, str] = field(default_factory=dict)
@@ -250,6 +263,7 @@ class State:
     reports: dict[str, tuple[Report, ...]] = field(default_factory=dict)
     alarms: dict[str, tuple[Alarm, ...]] = field(default_factory=dict)
     retrainings: dict[str, Retraining] = field(default_factory=dict)
+    refusals: dict[str, Refusal] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values; `state_from_json` is the inverse."""
@@ -262,6 +276,7 @@ class State:
             "reports": {model: [asdict(one) for one in told] for model, told in self.reports.items()},
             "alarms": {model: [asdict(one) for one in on] for model, on in self.alarms.items()},
             "retrainings": {model: asdict(one) for model, one in self.retrainings.items()},
+            "refusals": {model: asdict(one) for model, one in self.refusals.items()},
             "suites": {model: [asdict(one) for one in named.values()] for model, named in self.suites.items()},
         }
 
@@ -307,6 +322,7 @@ def state_from_json(values: dict[str, Any]) -> State:
         {model: tuple(Report(**one) for one in told) for model, told in values["reports"].items()},
         {model: tuple(Alarm(**one) for one in on) for model, on in values["alarms"].items()},
         {model: Retraining(**one) for model, one in values["retrainings"].items()},
+        {model: Refusal(**one) for model, one in values["refusals"].items()},
     )
 
 

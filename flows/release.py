@@ -19,6 +19,7 @@ from tasks.check import Check, Subject
 from tasks.guards import evidence as guards
 from tasks.job import open_job
 from tasks.qualification.registry import CHECKS
+from tasks.retraining import echo
 
 # The as-of of a run by the clock.
 SCHEDULED = "scheduled"
@@ -75,6 +76,7 @@ def release(spec: str, store: str, as_of: str | None = None, retraining: bool = 
         findings += _judge(subject, references["package"])
     if _goes_on(findings):
         findings += [finding for check in ALONE for finding in _ask(check, subject, references)]
+        findings += _ask(echo.CHECK, subject, references) if job.retraining else []
         findings += _side_by_side(subject, references)
         findings += _covered(subject, references, findings)
     findings += steps.tell_waivers(subject, findings) if job.spec.risk.waivers else []

@@ -34,6 +34,7 @@ STEPS = {
     "guards": ("Guards", "What does the package refuse, does it keep what it promises, and what does it cost?"),
     "latency": ("Latency", "How long does one answer take?"),
     "comparison": ("Comparison", "Is the challenger better than the champion, on the same records?"),
+    "echo": ("The model's own part in the data", "Was this data made by the model's own answers?"),
     **{check.step: (check.title, check.question) for check in CHECKS},
     "coverage": ("Risk coverage", "Has every known origin of risk a check that lets the release through?"),
     "waivers": ("Waivers", "What did a named person let through, why, and until when?"),
@@ -166,8 +167,8 @@ def _unknown(evidence: Mapping[str, Evidence], findings: Iterable[Finding], aske
     ]
     excused = {f.step for f in findings if f.outcome is Outcome.NOT_APPLICABLE}
     excused |= {check.step for check in CHECKS if check.step not in asked}
-    # Without a waiver there is nothing to tell of waivers.
-    excused.add("waivers")
+    # Without a waiver there is nothing to tell of waivers; what people release themselves is no echo.
+    excused |= {"waivers", "echo"}
     absent = [title for step, (title, _) in STEPS.items() if step not in evidence and step not in excused]
     empty = [step for step, one in evidence.items() if one.metrics.empty and step not in excused]
     return [

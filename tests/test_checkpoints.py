@@ -100,6 +100,7 @@ def test_a_checkpoint_that_says_something_else_than_the_records_is_told(folder):
             "reports": {},
             "alarms": {},
             "retrainings": {},
+            "refusals": {},
         },
     )
     assert "does not say what the records up to 20 add up to" in made.problems()[0]

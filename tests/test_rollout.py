@@ -157,7 +157,7 @@ def test_of_two_that_start_one_wins_and_the_other_is_told_who_holds_it(written):
             [BIN / "seatrial", "rollout", "cars", "--store", written.url], capture_output=True, text=True, check=False
         )
     assert told.returncode == 2
-    assert f"process {os.getpid()} of this account rolls it out already" in told.stderr
+    assert f"process {os.getpid()} of this account has its rollout under way" in told.stderr
 
 
 def test_another_account_is_refused_until_the_lease_has_run_out(written, monkeypatch):

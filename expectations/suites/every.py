@@ -11,6 +11,7 @@ from expectations.suites.compression import compression_suite
 from expectations.suites.conversion import conversion_suite
 from expectations.suites.costs import costs_suite
 from expectations.suites.data import data_suite
+from expectations.suites.echo import echo_suite
 from expectations.suites.explanations import explanations_suite
 from expectations.suites.fairness import fairness_suite
 from expectations.suites.gaming import gaming_suite
@@ -54,6 +55,7 @@ SUITES: dict[str, Callable[[ReleaseSpec, list[str]], list[Expectation]]] = {
     "risk": risk_suite,
     "requests": cause_suite,
     "new_rows": cause_suite,
+    "echo": echo_suite,
 }
 
 

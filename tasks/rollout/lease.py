@@ -18,18 +18,22 @@ from tasks.rollout.plan import Plan
 from tasks.traffic import Said
 
 
+class Taken(CannotAsk):
+    """Another process does it already."""
+
+
 def holder(home: Path) -> str:
     """This account on this machine: whoever resumes a killed rollout here goes on with its lease."""
     return f"{socket.gethostname()}/{digest_of(str(home.resolve()).encode())[7:15]}"
 
 
 @contextmanager
-def only_one(home: Path, store_url: str, model: str) -> Iterator[None]:
+def only_one(home: Path, store_url: str, model: str, what: str = "rollout") -> Iterator[None]:
     """Holds the lock of a model's rollout; the system lets go of it when the process ends, however it ends.
 
-    Raises CannotAsk where another process of this account has it, and names that process.
+    Raises Taken where another process of this account has it, and names that process.
     """
-    folder = home / "rollouts"
+    folder = home / f"{what}s"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / f"{digest_of({'store': store_url, 'model': model})[7:23]}.lock"
     with path.open("a+") as lock:
@@ -37,8 +41,8 @@ def only_one(home: Path, store_url: str, model: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise CannotAsk(
-                f"{model}: process {lock.read().strip() or '(starting)'} of this account rolls it out already. "
+            raise Taken(
+                f"{model}: process {lock.read().strip() or '(starting)'} of this account has its {what} under way. "
                 f"`seatrial status {model}` tells how far it is."
             ) from None
         lock.truncate(0)
