@@ -54,7 +54,10 @@ AT_ONCE = 8
 
 
 class LogReader:
-    """One model's log of `since` ≤ time < `until`. Each row is given once, however late its file comes to the store."""
+    """One model's log of `since` ≤ time < `until`. Each row is given once, however late its file comes to the store.
+
+    `read` names files that an earlier reader has given already.
+    """
 
     def __init__(
         self,
@@ -64,11 +67,12 @@ class LogReader:
         since: datetime,
         until: datetime | None = None,
         columns: Collection[str] | None = None,
+        read: Collection[str] = (),
     ) -> None:
         self._store, self._kind, self._model = store, kind, model
         self._since, self._until = _aware(since), until and _aware(until)
         self._columns = None if columns is None else {*columns, "time", *ROW}
-        self._read: set[str] = set()
+        self._read: set[str] = {*read}
 
     @property
     def read(self) -> frozenset[str]:
