@@ -7,15 +7,12 @@ from typing import Any
 from expectations.alarms import named
 from expectations.history import Record, State
 from expectations.monitoring_spec import WatchedAlarm
-
+from expectations.state import MONITOR
 from infra.evidence_store import put_json
 from tasks.dossier import to_json
 from tasks.monitoring.seen import Seen
 from tasks.monitoring.served import Served
 from tasks.traffic import Said
-
-# By whose word.
-MONITOR = "monitor"
 
 
 def settle(served: Served, seen: Iterable[Seen], figures: Mapping[str, Any], now: datetime) -> list[Record]:
@@ -29,7 +26,9 @@ def settle(served: Served, seen: Iterable[Seen], figures: Mapping[str, Any], now
 
 def _raise(served: Served, one: Seen, figures: Mapping[str, Any], now: datetime) -> Record | None:
     def say(state: State) -> Said | None:
-        return ("alarm raised", served.model, _body(served, one, figures, now)) if _is_news(state, served, one) else None
+        return (
+            ("alarm raised", served.model, _body(served, one, figures, now)) if _is_news(state, served, one) else None
+        )
 
     return served.ledger.decide_and_append(say)
 

@@ -25,7 +25,9 @@ def silence(served: Served, kept: Kept, mode: str, now: datetime) -> Seen | None
     if idle <= watched.minutes:
         return _answer("silence", Standing.QUIET, f"{words}.", calm=_lasts(served, kept, now))
     since = datetime.fromisoformat(kept.last) + timedelta(minutes=watched.minutes)
-    judged = Judged("silence", Standing.ALARM, f"{words}; {watched.minutes:g} minutes are silence.", idle / watched.minutes)
+    judged = Judged(
+        "silence", Standing.ALARM, f"{words}; {watched.minutes:g} minutes are silence.", idle / watched.minutes
+    )
     return Seen(judged, since)
 
 

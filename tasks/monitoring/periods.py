@@ -67,6 +67,11 @@ class Period:
         """Its start."""
         return datetime.fromtimestamp(self.start, UTC)
 
+    @property
+    def answered_rows(self) -> float:
+        """Rows that did not fail."""
+        return self.rows - self.errors
+
     def latency_ms(self, share: float) -> float:
         """The latency that `share` of the rows keep to, within a tenth of it; NaN without rows."""
         counts = np.cumsum(self.latency) if self.latency else np.zeros(1)
@@ -125,7 +130,9 @@ def _of_rows(start: int, part: pl.DataFrame, meaning: Meaning) -> Period:
     good = part.filter(pl.col("error").is_null())
     said = predicted(good, meaning)
     at = np.clip(np.searchsorted(EDGES, good["latency_ms"].to_numpy()), 0, len(EDGES) - 1)
-    trusted = good["output.trusted"].drop_nulls() if "output.trusted" in good.columns else pl.Series([], dtype=pl.Boolean)
+    trusted = (
+        good["output.trusted"].drop_nulls() if "output.trusted" in good.columns else pl.Series([], dtype=pl.Boolean)
+    )
     sure = _chances(good, meaning)
     return Period(
         start,

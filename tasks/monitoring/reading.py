@@ -41,8 +41,7 @@ class Reading:
     def __init__(self, store: Store, model: str, release: str, since: datetime, read: Names, now: datetime) -> None:
         self._store, self._model, self._release, self._since = store, model, release, since
         self._before = {kind: frozenset(read.get(kind, ())) for kind in ("predictions", "feedback")}
-        late = now - LATE
-        self._first = max(since, late - (late - EPOCH) % STRETCH)
+        self._first = max(since, _stretch(now - LATE))
         self._now = now
 
     def news(self) -> News | None:
@@ -54,7 +53,7 @@ class Reading:
             return None
         rows = self._mine(seen)
         asked = (seen["time"].min(), seen["time"].max()) if len(seen) else None
-        kept = {kind: frozenset(begun_since(names, self._first)) for kind, names in read.items()}
+        kept = {kind: frozenset(begun_since(names, _stretch(self._first))) for kind, names in read.items()}
         return News(rows, self._labelled(rows, truths), asked, kept)  # type: ignore[arg-type]
 
     def _reader(self, kind: Kind) -> LogReader:
@@ -107,5 +106,10 @@ class Reading:
     def _known(self, kind: Kind, day: datetime) -> set[str]:
         """Files of a day that were read before. A file that comes just now is not among them: the next turn has it."""
         names = self._store.keys(f"{kind}/{self._model}/{day.astimezone(UTC):%Y-%m-%d}/")
-        forgotten = {*names} - begun_since(names, self._first)
+        forgotten = {*names} - begun_since(names, _stretch(self._first))
         return forgotten | (self._before[kind] & {*names})
+
+
+def _stretch(moment: datetime) -> datetime:
+    """When the stretch of time began that the files of a moment are named by."""
+    return moment - (moment - EPOCH) % STRETCH

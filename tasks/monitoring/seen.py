@@ -33,7 +33,10 @@ class Seen:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, for evidence, pages and programs."""
-        told = {name: getattr(self.judged, name) for name in ("alarm", "words", "times", "odds", "worst", "estimate", "lower")}
+        told = {
+            name: getattr(self.judged, name)
+            for name in ("alarm", "words", "times", "odds", "worst", "estimate", "lower")
+        }
         since = self.since.isoformat(timespec="seconds") if self.since else None
         values: dict[str, Any] = to_json({**told, "standing": self.judged.standing, "since": since, "calm": self.calm})
         return values

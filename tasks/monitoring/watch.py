@@ -71,7 +71,7 @@ def _first(what: Served, now: datetime) -> Kept:
     own = own_rows(what)
     yardsticks = {"judging": judging.set_up(what, own), "usual": usual_of(what, own).as_json()}
     digest = put_json(what.store, yardsticks)
-    running = judging.begin(yardsticks["judging"])
+    running = judging.begun(yardsticks["judging"])
     return Kept(what.began().isoformat(), digest, 0, now.isoformat(timespec="seconds"), running=running)
 
 
@@ -88,7 +88,7 @@ def _with_news(what: Served, kept: Kept, now: datetime) -> Kept | None:
         number=kept.number + 1,
         time=now.isoformat(timespec="seconds"),
         rows=kept.rows + len(news.rows),
-        running=judging.go_on(yardsticks["judging"], kept.running, news),
+        running=judging.counted(yardsticks["judging"], kept.running, news),
         hours=tuple(one.as_json() for one in hours),
         days=days,
         read=news.read,
@@ -130,7 +130,7 @@ def _begin_anew(what: Served, kept: Kept, seen: list[Seen]) -> tuple[Kept, list[
     if not over:
         return kept, seen
     yardsticks = get_json(what.store, kept.yardsticks)["judging"]
-    running = judging.begin_anew(yardsticks, kept.running, over)
+    running = judging.anew(yardsticks, kept.running, over)
     anew = replace(kept, number=kept.number + 1, running=running)
     if keep(what.store, what.folder, anew):
         return anew, seen

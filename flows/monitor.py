@@ -1,0 +1,116 @@
+"""The monitor flow: one turn over each model that serves. What it saw is judged, recorded, acted on and told.
+
+It starts from the ledger and the store, and keeps nothing of its own: killed anywhere and run again it counts no row
+twice, raises no alarm twice and loses no event.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
+
+from expectations.errors import CannotAsk
+from expectations.history import State
+from expectations.state import Mode
+from flows import events
+from infra.ledger import Ledger
+from infra.store import Store, open_store
+from tasks.act import act
+from tasks.job import open_ledger
+from tasks.monitoring.served import served, serving_models
+from tasks.monitoring.telling import Telling, untold, was_told
+from tasks.monitoring.watch import Turn, look
+from tasks.rollout.drive import utc_now
+
+
+@flow(name="monitor", validate_parameters=False)
+def monitor(store: str, model: str | None = None) -> list[dict[str, Any]]:
+    """One turn over each model that serves, or one of them. Raises CannotAsk, after all, where one could not be watched.
+
+    Returns of each: model, release, outcome (quiet or alarm), mode, alarms, changes.
+    """
+    done = turns(store, model)
+    for one in done:
+        if one["changes"]:
+            create_markdown_artifact(_table(one), key="monitor", description=f"Monitoring of {one['model']}")
+        for line in (*one["changes"], *one["problems"]):
+            get_run_logger().info("%s: %s", one["model"], line)
+    problems = [f"{one['model']}: {words}" for one in done for words in one["problems"]]
+    if problems:
+        raise CannotAsk(*problems)
+    return done
+
+
+def turns(store_url: str, model: str | None = None) -> list[dict[str, Any]]:
+    """As `monitor`, without a run of Prefect's; a model that could not be watched has `problems`, and hides no other."""
+    store, ledger = open_store(store_url), open_ledger(store_url)
+    names = serving_models(ledger.state(), model)
+    return [_turn(store_url, store, ledger, name) for name in names]
+
+
+def _turn(store_url: str, store: Store, ledger: Ledger, model: str) -> dict[str, Any]:
+    now = utc_now()
+    _tell_alarms(store_url, store, ledger, model, now)
+    try:
+        told = _told(look(store, ledger, model, now))
+    except CannotAsk as error:
+        return {"model": model, "outcome": "could not ask", "alarms": [], "changes": [], "problems": [*error.problems]}
+    told["changes"] += _act(store_url, ledger, model, now)
+    _tell_alarms(store_url, store, ledger, model, now)
+    return told | _standing(ledger.state(), model)
+
+
+def _act(store_url: str, ledger: Ledger, model: str, now: datetime) -> list[str]:
+    """What follows from the alarms at once."""
+    said = act(ledger, model, now)
+    for words in said:
+        events.tell_mode(store_url, ledger.state(), model, words)
+    return said
+
+
+def _tell_alarms(store_url: str, store: Store, ledger: Ledger, model: str, now: datetime) -> None:
+    """Tells of each alarm once; and for as long as it is on, that it asks for a model trained anew."""
+    state = ledger.state()
+    for one in untold(store, state, model):
+        _tell(store_url, state, one)
+        was_told(store, one)
+    monitoring = served(store, ledger, model).monitoring
+    release = state.releases[state.models[model]]
+    for alarm in state.alarms.get(model, ()):
+        if getattr(monitoring.alarms, alarm.name).retrain:
+            events.tell_wanted(store_url, release, alarm, monitoring.retrain.cool_down_hours, now)
+
+
+def _tell(store_url: str, state: State, one: Telling) -> None:
+    event, alarm = events.ALARM_ENDED if one.over else events.ALARM, one.alarm
+    more = {"alarm": alarm.name, "since": alarm.since, "times": f"{alarm.times:.3g}"}
+    events.tell(event, store_url, state.releases[alarm.release], alarm.words, one.record, **more)
+
+
+def _told(turn: Turn) -> dict[str, Any]:
+    changes = [f"{one.kind}: {one.body['alarm']}. {one.body.get('words') or one.body['why']}" for one in turn.records]
+    return {
+        "model": turn.served.model,
+        "release": turn.served.release.id,
+        "time": turn.kept.time,
+        "rows": turn.kept.rows,
+        "alarms": [one.as_json() for one in turn.seen],
+        "changes": changes,
+        "problems": [],
+    }
+
+
+def _standing(state: State, model: str) -> dict[str, Any]:
+    on = [
+        {"alarm": one.name, "since": one.since, "words": one.words, "times": one.times}
+        for one in state.alarms.get(model, ())
+    ]
+    return {"outcome": "alarm" if on else "quiet", "mode": state.modes.get(model, Mode()).name, "on": on}
+
+
+def _table(told: dict[str, Any]) -> str:
+    rows = [f"| {one['alarm']} | {one['standing']} | {one['words']} |" for one in told["alarms"]]
+    changed = [f"- {line}" for line in told["changes"]]
+    return "\n".join([*changed, "", "| alarm | answer | what was seen |", "|---|---|---|", *rows])

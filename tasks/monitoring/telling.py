@@ -1,0 +1,46 @@
+"""Which alarms people and automations were told of, so that a crash loses no event and repeats none.
+
+What was told is written down after it was told. Killed in between it is told again, as the same event.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+
+from expectations.records import canonical_json
+from expectations.state import Alarm, State
+from infra.store import Store
+
+
+@dataclass(frozen=True)
+class Telling:
+    """One event: the alarm as it is, or was, and whether it is over."""
+
+    key: str
+    alarm: Alarm
+    over: bool = False
+
+    @property
+    def record(self) -> str:
+        """Names the event: once for each time that an alarm is raised, worse, or over."""
+        return f"{self.alarm.seq}/over" if self.over else f"{self.alarm.seq}/{self.alarm.times:.3g}"
+
+
+def untold(store: Store, state: State, model: str) -> list[Telling]:
+    """What nobody was told of yet, in order: alarms that are on, or worse, and those that are over."""
+    folder = f"monitoring/{model}/told/"
+    told, on = store.keys(folder), state.alarms.get(model, ())
+    raised = [Telling(f"{folder}{one.seq:012d}/{one.times:.3g}.json", one) for one in on]
+    over = _over(store, told, {one.seq for one in on})
+    return [one for one in (*over, *raised) if one.key not in told]
+
+
+def _over(store: Store, told: list[str], on: set[int]) -> list[Telling]:
+    """Of each alarm that was told of and is on no more."""
+    last = {key.rsplit("/", 1)[0]: key for key in told if not key.endswith("/over.json")}
+    ended = [folder for folder in last if f"{folder}/over.json" not in told and int(folder[-12:]) not in on]
+    return [Telling(f"{one}/over.json", Alarm(**json.loads(store.get(last[one]))), over=True) for one in ended]
+
+
+def was_told(store: Store, telling: Telling) -> None:
+    """Writes down that it was."""
+    store.put_if_absent(telling.key, canonical_json(asdict(telling.alarm)))
