@@ -11,16 +11,17 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
+from expectations.degrading import LACKING
 from expectations.errors import CannotAsk
 from expectations.history import State
-from expectations.state import Mode
+from expectations.state import MONITOR, Mode
 from flows import events
 from infra.ledger import Ledger
 from infra.store import Store, open_store
 from tasks.act import act
 from tasks.job import open_ledger
 from tasks.monitoring.served import served, serving_models
-from tasks.monitoring.telling import Telling, untold, was_told
+from tasks.monitoring.telling import Telling, mode_is_told, mode_was_told, untold, was_told
 from tasks.monitoring.watch import Turn, look
 from tasks.rollout.drive import utc_now
 
@@ -44,7 +45,7 @@ def monitor(store: str, model: str | None = None) -> list[dict[str, Any]]:
 
 
 def turns(store_url: str, model: str | None = None) -> list[dict[str, Any]]:
-    """As `monitor`, without a run of Prefect's; a model that could not be watched has `problems`, and hides no other."""
+    """As `monitor`, without a run of Prefect's; a model that could not be watched has `problems` and hides no other."""
     store, ledger = open_store(store_url), open_ledger(store_url)
     names = serving_models(ledger.state(), model)
     return [_turn(store_url, store, ledger, name) for name in names]
@@ -57,17 +58,10 @@ def _turn(store_url: str, store: Store, ledger: Ledger, model: str) -> dict[str,
         told = _told(look(store, ledger, model, now))
     except CannotAsk as error:
         return {"model": model, "outcome": "could not ask", "alarms": [], "changes": [], "problems": [*error.problems]}
-    told["changes"] += _act(store_url, ledger, model, now)
+    told["changes"] += act(ledger, model, now)
     _tell_alarms(store_url, store, ledger, model, now)
+    _tell_mode(store_url, store, ledger.state(), model)
     return told | _standing(ledger.state(), model)
-
-
-def _act(store_url: str, ledger: Ledger, model: str, now: datetime) -> list[str]:
-    """What follows from the alarms at once."""
-    said = act(ledger, model, now)
-    for words in said:
-        events.tell_mode(store_url, ledger.state(), model, words)
-    return said
 
 
 def _tell_alarms(store_url: str, store: Store, ledger: Ledger, model: str, now: datetime) -> None:
@@ -87,6 +81,18 @@ def _tell(store_url: str, state: State, one: Telling) -> None:
     event, alarm = events.ALARM_ENDED if one.over else events.ALARM, one.alarm
     more = {"alarm": alarm.name, "since": alarm.since, "times": f"{alarm.times:.3g}"}
     events.tell(event, store_url, state.releases[alarm.release], alarm.words, one.record, **more)
+
+
+def _tell_mode(store_url: str, store: Store, state: State, model: str) -> None:
+    """Tells once of the mode that alarms asked for; and of a person who is needed, where nothing else helps."""
+    mode, release = state.modes.get(model, Mode()), state.releases[state.models[model]]
+    if mode.by != MONITOR or mode_was_told(store, model, mode):
+        return
+    words = f"{mode.name}: {mode.why}"
+    events.tell(events.MODE_SET, store_url, release, words, f"mode/{mode.since}", mode=mode.name)
+    if LACKING in mode.why:
+        events.tell(events.PERSON_WANTED, store_url, release, words, f"mode/{mode.since}", mode=mode.name)
+    mode_is_told(store, model, mode)
 
 
 def _told(turn: Turn) -> dict[str, Any]:

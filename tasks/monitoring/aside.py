@@ -26,7 +26,7 @@ def silence(served: Served, kept: Kept, mode: str, now: datetime) -> Seen | None
         return _answer("silence", Standing.QUIET, f"{words}.", calm=_lasts(served, kept, now))
     since = datetime.fromisoformat(kept.last) + timedelta(minutes=watched.minutes)
     judged = Judged(
-        "silence", Standing.ALARM, f"{words}; {watched.minutes:g} minutes are silence.", idle / watched.minutes
+        "silence", Standing.ALARM, f"silence: {words}; {watched.minutes:g} minutes are silence.", idle / watched.minutes
     )
     return Seen(judged, since)
 
@@ -52,17 +52,24 @@ def cost(served: Served, kept: Kept, now: datetime) -> Seen | None:
         return _answer("cost", Standing.QUIET, f"{words}; no limit is set.", calm=True)
     if spent <= watched.per_day:
         return _answer("cost", Standing.QUIET, f"{words}; {watched.per_day:g} are allowed.", calm=True)
-    judged = Judged("cost", Standing.ALARM, f"{words}; {watched.per_day:g} are allowed.", spent / watched.per_day)
+    judged = Judged("cost", Standing.ALARM, f"cost: {words}; {watched.per_day:g} are allowed.", spent / watched.per_day)
     return Seen(judged, datetime.fromisoformat(kept.last or kept.since))
 
 
 def money_per_million(served: Served) -> float | None:
     """What a million predictions one by one cost, as the dossier has it; None where it was not measured."""
-    return served.figure("costs", "money_per_million") or served.figure("compression", "money_per_million")
+    if (measured := served.figure("costs", "money_per_million")) is not None:
+        return measured
+    rows, chosen = served.records("compression"), served.facts("compression").get("release_instead")
+    if not {"name", "money_per_million"} <= set(rows.columns) or rows.empty:
+        return None
+    mine = rows[rows["name"] == chosen["name"]] if chosen else rows.head(1)
+    found = float(mine["money_per_million"].iloc[0]) if len(mine) else float("nan")
+    return found if found == found else None
 
 
 def _answer(alarm: str, standing: Standing, words: str, calm: bool = False) -> Seen:
-    return Seen(Judged(alarm, standing, words), None, calm)
+    return Seen(Judged(alarm, standing, f"{alarm}: {words}"), None, calm)
 
 
 def _clock(time: str) -> str:

@@ -69,7 +69,9 @@ def answers(yardsticks: Told, running: Told) -> list[Seen]:
     """Each alarm's answer."""
     yard = yardsticks_from_json(yardsticks)
     state = running_from_json(yard, running)
-    return [_seen(one, one.alarm in state.accounts and calm(yard, state, one.alarm)) for one in judge_running(yard, state)]
+    return [
+        _seen(one, one.alarm in state.accounts and calm(yard, state, one.alarm)) for one in judge_running(yard, state)
+    ]
 
 
 def _seen(judged: Judged, is_calm: bool) -> Seen:

@@ -55,7 +55,8 @@ class Period:
     def plus(self, other: "Period") -> "Period":
         """Both as one, from the start of this one."""
         mine, theirs = asdict(self), asdict(other)
-        return Period(**{name: self.start if name == "start" else _sum(mine[name], theirs[name]) for name in mine})
+        added: dict[str, Any] = {name: _sum(mine[name], theirs[name]) for name in mine}
+        return Period(**{**added, "start": self.start})
 
     def as_json(self) -> dict[str, Any]:
         """`period_from_json` is the inverse; what is zero is left out."""
@@ -91,7 +92,8 @@ def _sum(one: Any, other: Any) -> Any:
 
 def period_from_json(values: Mapping[str, Any]) -> Period:
     """The period that `Period.as_json` gave."""
-    return Period(**{name: _whole(value) if isinstance(value, dict) else value for name, value in values.items()})
+    told: dict[str, Any] = {name: _whole(one) if isinstance(one, dict) else one for name, one in values.items()}
+    return Period(**told)
 
 
 def _trimmed(values: Sequence[float]) -> dict[str, Any]:

@@ -127,7 +127,12 @@ def _line(record: Record) -> dict[str, Any]:
     """One line of the timeline; of an alarm with its delay and how long that may be."""
     body = record.body
     what = {"alarm raised": "alarm", "alarm ended": "alarm", "mode set": "mode"}.get(record.kind, "release")
-    told = {"time": record.time, "kind": record.kind, "what": body[what], "words": body.get("words") or body.get("why", "")}
+    told = {
+        "time": record.time,
+        "kind": record.kind,
+        "what": body[what],
+        "words": body.get("words") or body.get("why", ""),
+    }
     return {**told, "times": body.get("times"), "delay_s": body.get("delay_s"), "budget_s": body.get("budget_s")}
 
 

@@ -51,15 +51,23 @@ def drawn_periods(days: Sequence[Period], hours: Sequence[Period]) -> tuple[list
     return by([*days, *hours], DAY), DAY
 
 
-def build_lines(periods: Sequence[Period], seconds: int, usual: Usual, p95_ms: float, costs: Costs | None) -> list[Line]:
+def build_lines(
+    periods: Sequence[Period], seconds: int, usual: Usual, p95_ms: float, costs: Costs | None
+) -> list[Line]:
     """Each figure of the report, in order; one that was never seen is left out."""
     unit = "an hour" if seconds == HOUR else "a day"
     lines = [
         _plain(f"Requests {unit}", "rows", [one.rows for one in periods]),
         _said(periods, usual),
-        _share("Share that a guard said no to", [(one.distrusted, one.answered_rows) for one in periods], _usual_trips(usual)),
+        _share(
+            "Share that a guard said no to",
+            [(one.distrusted, one.answered_rows) for one in periods],
+            _usual_trips(usual),
+        ),
         _share("Share without an answer", [(one.errors, one.rows) for one in periods], NAN),
-        _plain("Latency, 95 of 100 answers within", "ms", [one.latency_ms(0.95) for one in periods], p95_ms, "its dossier"),
+        _plain(
+            "Latency, 95 of 100 answers within", "ms", [one.latency_ms(0.95) for one in periods], p95_ms, "its dossier"
+        ),
         _loss(periods, usual),
         _estimated(periods, usual),
         _calibration(periods, usual),
@@ -79,7 +87,8 @@ def _share(title: str, parts: Sequence[tuple[float, float]], usual: float) -> Li
     """A share of rows with its Wilson interval."""
     told = [wilson(hits, n) for hits, n in parts]
     values = np.array([hits / n if n else NAN for hits, n in parts])
-    return Line(title, "share", values, *(np.array([one[end] for one in told]) for end in (0, 1)), usual)
+    lower, upper = (np.array([one[end] for one in told]) for end in (0, 1))
+    return Line(title, "share", values, lower, upper, usual)
 
 
 def wilson(hits: float, n: float) -> tuple[float, float]:
@@ -97,7 +106,9 @@ def _said(periods: Sequence[Period], usual: Usual) -> Line:
     expected = own.said / own.answered if own.answered else NAN
     if counted is not None:
         return _share(f"Share answered {counted!r}", [(one.said, one.answered) for one in periods], expected)
-    return _means("Mean prediction", "target's unit", [(one.answered, one.said, one.said_squares) for one in periods], expected)
+    return _means(
+        "Mean prediction", "target's unit", [(one.answered, one.said, one.said_squares) for one in periods], expected
+    )
 
 
 def _means(title: str, unit: str, sums: Sequence[tuple[float, float, float]], usual: float) -> Line:
@@ -125,7 +136,13 @@ def _estimated(periods: Sequence[Period], usual: Usual) -> Line:
 
 def _calibration(periods: Sequence[Period], usual: Usual) -> Line:
     values = [one.calibration_error() for one in periods]
-    return _plain("Distance of chances from what came of them", "0 to 1", values, usual.figures.calibration_error(), "its own test rows")
+    return _plain(
+        "Distance of chances from what came of them",
+        "0 to 1",
+        values,
+        usual.figures.calibration_error(),
+        "its own test rows",
+    )
 
 
 def _usual_trips(usual: Usual) -> float:
@@ -149,7 +166,8 @@ def _drawn(periods: Sequence[Period], line: Line) -> Plot:
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1))
         axes.set_ylabel(line.unit)
         axes.set_ylim(bottom=min(0.0, float(np.nanmin(line.lower))))
-        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+        formatter: Any = dates.ConciseDateFormatter
+        axes.xaxis.set_major_formatter(formatter(axes.xaxis.get_major_locator()))
 
     return Plot(line.title, _words(when, line), draw(paint, 2.5))
 

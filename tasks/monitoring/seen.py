@@ -10,7 +10,7 @@ from tasks.dossier import to_json
 
 @dataclass(frozen=True)
 class Seen:
-    """The judge's answer; since when, by the clock, what it saw has lasted; whether it has been calm for long enough."""
+    """The judge's answer; since when, by the clock, what it saw has lasted; whether it was calm for long enough."""
 
     judged: Judged
     since: datetime | None = None

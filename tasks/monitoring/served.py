@@ -1,10 +1,13 @@
 """What serves a model, and since when: what monitoring looks at."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
+
+import pandas as pd
 
 from expectations.errors import CannotAsk
 from expectations.history import Release, State
@@ -62,6 +65,16 @@ class Served:
         metrics = self.document.get("evidence", {}).get(step, {}).get("metrics", ())
         found = next((row["value"] for row in metrics if row["metric"] == metric), None)
         return None if found is None else float(found)
+
+    def facts(self, step: str) -> dict[str, Any]:
+        """What a step of its release said beside figures."""
+        found: dict[str, Any] = self.document.get("evidence", {}).get(step, {}).get("facts", {})
+        return found
+
+    def records(self, step: str) -> pd.DataFrame:
+        """The records behind a step's figures; empty where there are none."""
+        digest = self.verdict["blobs"].get(f"{step} records")
+        return pd.read_parquet(io.BytesIO(self.store.get_blob(digest))) if digest else pd.DataFrame()
 
     def began(self) -> datetime:
         """When its term began. Reads the whole ledger."""

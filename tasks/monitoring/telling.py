@@ -7,8 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 
 from expectations.records import canonical_json
-from expectations.state import Alarm, State
-from infra.store import Store
+from expectations.state import Alarm, Mode, State
+from infra.store import Missing, Store
 
 
 @dataclass(frozen=True)
@@ -44,3 +44,21 @@ def _over(store: Store, told: list[str], on: set[int]) -> list[Telling]:
 def was_told(store: Store, telling: Telling) -> None:
     """Writes down that it was."""
     store.put_if_absent(telling.key, canonical_json(asdict(telling.alarm)))
+
+
+def mode_was_told(store: Store, model: str, mode: Mode) -> bool:
+    """Whether people were told that this mode was set."""
+    try:
+        store.get(_mode_key(model, mode))
+    except Missing:
+        return False
+    return True
+
+
+def mode_is_told(store: Store, model: str, mode: Mode) -> None:
+    """Writes down that they were."""
+    store.put_if_absent(_mode_key(model, mode), canonical_json({"mode": mode.name, "why": mode.why}))
+
+
+def _mode_key(model: str, mode: Mode) -> str:
+    return f"monitoring/{model}/modes-told/{mode.since.replace(':', '')}.json"

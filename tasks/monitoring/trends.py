@@ -54,7 +54,9 @@ class Trend:
             return f"{self.name}: cannot tell: {self.weeks} whole weeks with enough rows, {FEWEST_WEEKS} are needed."
         ends = f"from {number(self.first)} to {number(self.last)} in {self.weeks} weeks"
         sure = f"a change of {number(self.change)} [{number(self.lower)}, {number(self.upper)}]"
-        return f"{self.name} {'is' if self.answer == 'steady' else ''} {self.answer}: {ends}, {sure}.".replace("  ", " ")
+        return f"{self.name} {'is' if self.answer == 'steady' else ''} {self.answer}: {ends}, {sure}.".replace(
+            "  ", " "
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
