@@ -59,6 +59,16 @@ class WatchedCost(WatchedAlarm):
     modes: Modes = Field(default=TOLD, description="Of this one people are told, and nothing else follows")
 
 
+class WatchedDecay(WatchedAlarm):
+    """A loss that grows week by week, too slowly for any minute to show it; the weekly review looks for it."""
+
+    tolerance: float = Field(
+        default=0.02, gt=0, lt=1, description="Loss that it may surely gain, of 0 to 1, is no alarm"
+    )
+    react_minutes: float = Field(default=91 * 24 * 60, gt=0, description="Budget: from when it began until it is told")
+    retrain: bool = Field(default=True, description="Ask for a model trained anew, unless the fault lies upstream")
+
+
 class Alarms(Part):
     """What is watched; `null` leaves one out. What cannot be measured is told, and is never taken for quiet."""
 
@@ -73,6 +83,7 @@ class Alarms(Part):
     slices: WatchedShare | None = WatchedShare(tolerance=0.1, retrain=True)
     calibration: WatchedShare | None = WatchedShare(retrain=True)
     estimated_quality: WatchedShare | None = WatchedShare(modes={})
+    decay: WatchedDecay | None = WatchedDecay()
     silence: WatchedSilence | None = WatchedSilence()
     cost: WatchedCost | None = WatchedCost()
 

@@ -28,7 +28,7 @@ from tasks.rollout.drive import utc_now
 
 @flow(name="monitor", validate_parameters=False)
 def monitor(store: str, model: str | None = None) -> list[dict[str, Any]]:
-    """One turn over each model that serves, or one of them. Raises CannotAsk, after all, where one could not be watched.
+    """One turn over each model that serves, or one of them. Raises CannotAsk, at the end, where one could not be asked.
 
     Returns of each: model, release, outcome (quiet or alarm), mode, alarms, changes.
     """
@@ -53,18 +53,24 @@ def turns(store_url: str, model: str | None = None) -> list[dict[str, Any]]:
 
 def _turn(store_url: str, store: Store, ledger: Ledger, model: str) -> dict[str, Any]:
     now = utc_now()
-    _tell_alarms(store_url, store, ledger, model, now)
+    tell_alarms(store_url, store, ledger, model, now)
     try:
         told = _told(look(store, ledger, model, now))
     except CannotAsk as error:
         return {"model": model, "outcome": "could not ask", "alarms": [], "changes": [], "problems": [*error.problems]}
-    told["changes"] += act(ledger, model, now)
-    _tell_alarms(store_url, store, ledger, model, now)
-    _tell_mode(store_url, store, ledger.state(), model)
+    told["changes"] += act_and_tell(store_url, store, ledger, model, now)
     return told | _standing(ledger.state(), model)
 
 
-def _tell_alarms(store_url: str, store: Store, ledger: Ledger, model: str, now: datetime) -> None:
+def act_and_tell(store_url: str, store: Store, ledger: Ledger, model: str, now: datetime) -> list[str]:
+    """What follows from the alarms that are on, at once; then people and automations are told. Returns what it did."""
+    done = act(ledger, model, now)
+    tell_alarms(store_url, store, ledger, model, now)
+    tell_mode(store_url, store, ledger.state(), model)
+    return done
+
+
+def tell_alarms(store_url: str, store: Store, ledger: Ledger, model: str, now: datetime) -> None:
     """Tells of each alarm once; and for as long as it is on, that it asks for a model trained anew."""
     state = ledger.state()
     for one in untold(store, state, model):
@@ -83,7 +89,7 @@ def _tell(store_url: str, state: State, one: Telling) -> None:
     events.tell(event, store_url, state.releases[alarm.release], alarm.words, one.record, **more)
 
 
-def _tell_mode(store_url: str, store: Store, state: State, model: str) -> None:
+def tell_mode(store_url: str, store: Store, state: State, model: str) -> None:
     """Tells once of the mode that alarms asked for; and of a person who is needed, where nothing else helps."""
     mode, release = state.modes.get(model, Mode()), state.releases[state.models[model]]
     if mode.by != MONITOR or mode_was_told(store, model, mode):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -164,6 +165,8 @@ def _drawn(periods: Sequence[Period], line: Line) -> Plot:
         if np.isfinite(line.usual):
             axes.axhline(line.usual, color=OCHRE, ls="--", lw=1.4, label=line.usual_is)
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1))
+        if len(when) == 1:
+            axes.set_xlim(shown[0] - timedelta(hours=12), shown[0] + timedelta(hours=12))
         axes.set_ylabel(line.unit)
         axes.set_ylim(bottom=min(0.0, float(np.nanmin(line.lower))))
         formatter: Any = dates.ConciseDateFormatter
