@@ -15,6 +15,7 @@ from flows import (
     store_commands,
     tier_commands,
     traffic_commands,
+    up_command,
     work_command,
 )
 
@@ -50,6 +51,7 @@ for command in (
     work_command.work,
     monitor_command.monitor,
     report_command.report,
+    up_command.up,
     store_commands.status,
     store_commands.history,
     store_commands.verify,
@@ -61,3 +63,7 @@ for command in (
     tier_commands.tiers,
 ):
     main.add_command(command)
+
+
+if __name__ == "__main__":
+    main(prog_name="seatrial")

@@ -1,10 +1,13 @@
-"""The deployments of one store, declared once: what asks, what reminds, what rolls out, and by which events."""
+"""The deployments of one store, declared once: what releases, asks, rolls out, watches, retrains and audits; by which
+events and by which clock.
+"""
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import httpx
@@ -14,20 +17,27 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLi
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.runner import Runner
+from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import get_current_settings
 from prefect.types.entrypoint import EntrypointType
 
 from expectations.errors import Away, CannotAsk
 from flows import events
+from flows.audit import audit
 from flows.decide import decide
+from flows.monitor import monitor
+from flows.naming import absolute, deployment_name
 from flows.release import release
 from flows.remind import remind
+from flows.retrain import retrain
+from flows.review import review
 from flows.rollout import rollout
 from flows.tell import tell
 from infra import prefect_runs
 from infra.keys import place_name
 from infra.spec_file import read_spec
 
+__all__ = ["absolute", "deployment_name", "deployments", "expect_server", "serve"]
 LOOK_S = 2.0
 # A rollout runs for hours, and must not keep a form from being read.
 MOST_AT_ONCE = 32
@@ -35,73 +45,114 @@ MOST_AT_ONCE = 32
 HEARTBEAT_S = 30
 WATCHED = [prefect_runs.WATCHED]
 BY_EVENT = {"model": "{{ event.payload.model }}", "release": "{{ event.payload.release }}"}
-
-
-def deployment_name(store: str) -> str:
-    """The same for the same store, and another for any other: several can be served from one Prefect server."""
-    last = "".join(character if character.isalnum() else "-" for character in store.split("?")[0].rstrip("/")[-40:])
-    return f"{last.rpartition('-')[2] or 'store'}-{place_name(store)[:6]}"
-
-
-def absolute(store: str) -> str:
-    """A store's URL that means the same wherever a run is started."""
-    return store if "://" in store else str(Path(store).resolve())
+BY_ALARM = {
+    "model": "{{ event.payload.model }}",
+    "cause": "{{ event.payload.alarm }}: {{ event.payload.words }}",
+    "since": "{{ event.payload.since }}",
+}
+# By hand and by the clock, which cannot say more.
+BY_CLOCK = "schedule"
+SCHEDULED = "scheduled"
+# In UTC: at night, and before the week begins.
+DAILY, WEEKLY = "30 3 * * *", "0 5 * * 1"
+# After a while without a worker the turns that were missed are not made up for.
+NOT_TWO = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 
 
 def deployments(
-    store: str, every_s: float = 60.0, specs: Iterable[Path] = (), **settings: Any
+    store: str, every_s: float = 60.0, specs: Iterable[Path] = (), monitor_every_s: float = 300.0, **settings: Any
 ) -> list[RunnerDeployment]:
-    """All that is served for a store, and the releases of some specs; `settings` are parameters of `remind`."""
+    """All that is served for a store, and what is of some specs; `settings` are parameters of `remind`.
+
+    `prefect.yaml` declares the same for a work pool.
+    """
     store = absolute(store)
-    name, asked = deployment_name(store), {"store": store}
+    name = deployment_name(store)
+    turn = {"store": store, "deployment": name, **settings}
+    return [
+        *(made for spec in specs for made in _of_spec(spec, name, store)),
+        *_approving(name, store, every_s, turn),
+        *_watching(name, store, monitor_every_s, settings.get("notify")),
+    ]
+
+
+def _approving(name: str, store: str, every_s: float, turn: dict[str, Any]) -> list[RunnerDeployment]:
+    asked = {"store": store}
     ask, roll_out = (
         _by(events.WAITING, store, f"Ask when a release in {name} waits"),
         _by(events.APPROVED, store, f"Roll out what is approved in {name}"),
     )
-    # After a while without a worker the turns that were missed are not made up for.
-    one_at_a_time = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
-    turn = {**asked, "deployment": name, **settings}
+    keep_asking = "Opens a form for each release that waits, closes the others, and reminds."
+    often = Interval(timedelta(seconds=every_s))
     return [
-        *(_release(spec, name, store) for spec in specs),
         _of(decide, name, "Asks people whether a release may go to production.", asked, triggers=[ask]),
-        _of(
-            rollout,
-            name,
-            "Moves traffic to an approved release, stage by stage.",
-            asked,
-            triggers=[roll_out],
-            tags=WATCHED,
-        ),
+        _of(rollout, name, "Moves traffic to an approved release, stage by stage.", asked, [roll_out], tags=WATCHED),
         _of(tell, name, "Tells people that a decision is due.", asked),
-        _of(
-            remind,
-            name,
-            "Opens a form for each release that waits, closes the others, and reminds.",
-            turn,
-            interval=timedelta(seconds=every_s),
-            concurrency_limit=one_at_a_time,
-        ),
+        _of(remind, name, keep_asking, turn, schedules=[often], concurrency_limit=NOT_TWO),
     ]
 
 
-def _release(spec: Path, name: str, store: str) -> RunnerDeployment:
-    file = read_spec(spec)
-    asked = {"store": store, "spec": str(spec.resolve()), "as_of": None}
-    words = f"Takes {file.spec.model.name} from its data to a verdict; run again, it goes on."
-    return _of(release, f"{file.spec.model.name} in {name}", words, asked, tags=WATCHED)
+def _watching(name: str, store: str, monitor_every_s: float, notify: str | None) -> list[RunnerDeployment]:
+    asked: dict[str, Any] = {"store": store}
+    alone: dict[str, Any] = {"concurrency_limit": NOT_TWO, "tags": WATCHED}
+    often = Interval(timedelta(seconds=monitor_every_s))
+    look = "Looks at what serves: alarms, and what follows from them."
+    look_back = "Looks back: what operation costs, and what decays slowly."
+    prove = "Proves that all that is kept is as it was written, and that it can be brought back."
+    return [
+        _of(monitor, name, look, asked, schedules=[often], **alone),
+        _of(review, name, look_back, asked, schedules=[_cron(WEEKLY)], **alone),
+        _of(audit, name, prove, {**asked, "notify": notify}, schedules=[_cron(DAILY)], **alone),
+    ]
 
 
-def _of(flow: Flow[..., Any], name: str, words: str, parameters: dict[str, Any], **more: Any) -> RunnerDeployment:
+def _of_spec(spec: Path, name: str, store: str) -> list[RunnerDeployment]:
+    """What one spec is released by, and trained anew by: by hand, by the clock and by alarms."""
+    told = read_spec(spec).spec
+    of, model, clock = f"{told.model.name} in {name}", told.model.name, told.monitoring
+    asked = {"store": store, "spec": str(spec.resolve())}
+    words = f"Takes {model} from its data to a verdict; run again, it goes on."
+    anew = f"Trains {model} on new data, and takes it to a verdict, unless the cause lies upstream."
+    by_clock = {"model": model, "cause": BY_CLOCK}
+    wanted = _by(events.RETRAINING_WANTED, store, f"Train {of} anew", asked | BY_ALARM, {"seatrial.model": model})
+    crons = {
+        "release": [_cron(clock.release_cron, as_of=SCHEDULED)] if clock.release_cron else [],
+        "retrain": [_cron(clock.retrain.cron)] if clock.retrain.cron else [],
+    }
+    one_by_one: dict[str, Any] = {"concurrency_limit": 1, "tags": WATCHED}
+    return [
+        _of(release, of, words, {**asked, "as_of": None}, schedules=crons["release"], **one_by_one),
+        _of(retrain, of, anew, asked | by_clock, [wanted], schedules=crons["retrain"], **one_by_one),
+    ]
+
+
+def _cron(when: str, **parameters: Any) -> Schedule:
+    return Cron(when, timezone="UTC", parameters=parameters)
+
+
+def _of(
+    flow: Flow[..., Any],
+    name: str,
+    words: str,
+    parameters: dict[str, Any],
+    triggers: Sequence[DeploymentEventTrigger] = (),
+    **more: Any,
+) -> RunnerDeployment:
     # What the end of the last `work` paused goes on.
-    more |= {"paused": False, "entrypoint_type": EntrypointType.MODULE_PATH}
+    more |= {"paused": False, "entrypoint_type": EntrypointType.MODULE_PATH, "triggers": [*triggers]}
     made = flow.to_deployment(name, description=words, parameters=parameters, **more)
     return cast(RunnerDeployment, made)
 
 
-def _by(event: str, store: str, name: str) -> DeploymentEventTrigger:
-    return DeploymentEventTrigger(
-        name=name, expect={event}, match={"seatrial.store": place_name(store)}, parameters={"store": store, **BY_EVENT}
-    )
+def _by(
+    event: str,
+    store: str,
+    name: str,
+    parameters: Mapping[str, Any] = MappingProxyType(BY_EVENT),
+    match: Mapping[str, str] = MappingProxyType({}),
+) -> DeploymentEventTrigger:
+    found: dict[str, str | list[str]] = {"seatrial.store": place_name(store), **match}
+    return DeploymentEventTrigger(name=name, expect={event}, match=found, parameters={"store": store, **parameters})
 
 
 def expect_server() -> str:

@@ -5,6 +5,7 @@ Each payload is a CloudEvent (1.0, JSON format) with a few words more; docs/retr
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
@@ -31,6 +32,7 @@ PERSON_WANTED = "seatrial.person.wanted"
 RETRAINING_WANTED = "seatrial.retraining.wanted"
 RETRAINING_REFUSED = "seatrial.retraining.refused"
 RETRAINING_ENDED = "seatrial.retraining.ended"
+AUDIT_FAILED = "seatrial.audit.failed"
 
 PROGRESS = logging.getLogger("seatrial.progress")
 
@@ -61,8 +63,6 @@ def tell(
     `record`: which of the ledger's it tells of, by number. Told of the same record twice it is the same event, and
     starts nothing twice. Without one it is an event of its own.
     """
-    if get_current_settings().api.url is None:
-        return
     resource = {
         "prefect.resource.id": f"seatrial.release.{release.id}",
         "prefect.resource.name": release.id,
@@ -70,10 +70,22 @@ def tell(
         "seatrial.model": release.model,
     }
     said = {"model": release.model, "release": release.id, "status": release.status, "words": words, **more}
-    payload = cloud_event(event, place_name(store), said, record)
+    _emit(event, resource, cloud_event(event, place_name(store), said, record))
+
+
+def tell_audit(store: str, problems: Sequence[str]) -> None:
+    """Emits that what a store keeps is not as it was written; never raises."""
+    place = place_name(store)
+    resource = {"prefect.resource.id": f"seatrial.store.{place}", "seatrial.store": place}
+    _emit(AUDIT_FAILED, resource, cloud_event(AUDIT_FAILED, place, {"words": "\n".join(problems)}, None))
+
+
+def _emit(event: str, resource: dict[str, str], payload: dict[str, Any]) -> None:
+    if get_current_settings().api.url is None:
+        return
     try:
         emit_event(event, resource, payload=payload, id=event_id(payload))
-    except Exception as error:  # noqa: BLE001  Whatever it is, no release fails for it.
+    except Exception as error:  # noqa: BLE001  Whatever it is, no run fails for it.
         PROGRESS.info("%-11s %s", "event", f"{event} was not told: {type(error).__name__}")
 
 
@@ -87,7 +99,7 @@ def cloud_event(event: str, store: str, said: dict[str, str], record: int | str 
         "id": f"{event}/{uuid4() if record is None else record}",
         "source": f"/seatrial/{store}",
         "type": event,
-        "subject": f"{said['model']}/{said['release']}",
+        "subject": "/".join(said[name] for name in ("model", "release") if name in said),
         "time": now(),
         "datacontenttype": "application/json",
     }

@@ -121,11 +121,12 @@ def _record_words(body: dict[str, Any]) -> str:
 @click.option(
     "--trust", multiple=True, type=click.Path(path_type=Path), help="Public keys that may sign. Default: one's own."
 )
+@click.option("--restore", is_flag=True, help="Also bring back what serves, elsewhere, and ask it its golden records.")
 @as_json
-def verify(archive: Path | None, store_url: str, trust: tuple[Path, ...], json_: bool) -> None:
+def verify(archive: Path | None, store_url: str, trust: tuple[Path, ...], restore: bool, json_: bool) -> None:
     """Walk the hash chain, every signature and every blob's digest: of a store, or of one exported ARCHIVE.
 
-    Example: seatrial verify --store ./store
+    Example: seatrial verify --store ./store --restore
     """
     if archive:
         from infra.archive import Archive
@@ -134,11 +135,10 @@ def verify(archive: Path | None, store_url: str, trust: tuple[Path, ...], json_:
         problems, key = opened.problems(), opened.public_key["keyid"]
         sound = f"{archive}: sound. {opened.release}, signed by the key {key[:16]}: compare that with the store's."
     else:
-        from infra.keys import home
-        from infra.trust import Trust, read_public_key
-        from tasks.job import open_ledger
+        from infra.trust import read_public_key
+        from tasks.auditing import measure_audit
 
-        problems = open_ledger(store_url).problems(Trust(home(), [read_public_key(path) for path in trust]))
-        sound = f"{store_url}: sound. Every record is in its place and signed, every blob is what its digest says."
+        found = measure_audit(store_url, [read_public_key(path) for path in trust], restore)
+        problems, sound = list(found.problems), "\n".join(found.sound)
     answer(json_, {"sound": not problems, "problems": problems}, "\n".join(f"✗ {p}" for p in problems) or sound)
     sys.exit(NO if problems else DONE)

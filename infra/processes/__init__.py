@@ -1,0 +1,1 @@
+"""Programs that are kept running together on one machine: begun, asked how they are, begun again, ended."""
