@@ -3,7 +3,9 @@ events and by which clock.
 """
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -41,6 +43,8 @@ __all__ = ["absolute", "deployment_name", "deployments", "expect_server", "serve
 LOOK_S = 2.0
 # A rollout runs for hours, and must not keep a form from being read.
 MOST_AT_ONCE = 32
+# So long an end may take: schedules are paused and runs let go.
+END_S = 20.0
 # The least that Prefect takes.
 HEARTBEAT_S = 30
 WATCHED = [prefect_runs.WATCHED]
@@ -177,7 +181,7 @@ def serve(served: list[RunnerDeployment], up: Callable[[], None]) -> None:
     runner = Runner(name="seatrial", query_seconds=LOOK_S, limit=MOST_AT_ONCE, heartbeat_seconds=HEARTBEAT_S)
     # Prefect's own way out of a SIGTERM ends in a traceback; and a script's background job is born deaf to SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    vars(runner)["handle_sigterm"] = lambda *_: signal.raise_signal(signal.SIGINT)
+    vars(runner)["handle_sigterm"] = _end
     signal.signal(signal.SIGTERM, runner.handle_sigterm)
     for one in served:
         runner.add_deployment(one)
@@ -187,3 +191,17 @@ def serve(served: list[RunnerDeployment], up: Callable[[], None]) -> None:
     except httpx.TransportError as error:
         away = f"the Prefect server went away ({type(error).__name__}). What waits is in the ledger; run this again."
         raise Away(away) from None
+
+
+def _end(*_: object) -> None:
+    # Where the server is gone too, Prefect's runner waits for it, and for ever for some of its own threads.
+    late = threading.Timer(END_S, _end_hard)
+    late.daemon = True
+    late.start()
+    signal.raise_signal(signal.SIGINT)
+
+
+def _end_hard() -> None:
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)

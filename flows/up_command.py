@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from expectations.errors import CannotAsk
-from flows import settings
 from flows.answering import Command, as_json, store_option
 
 if TYPE_CHECKING:
@@ -126,18 +125,25 @@ def _programs(store: str, folders: "Folders", asked: dict[str, Any]) -> tuple[li
 
 def _given_server() -> "Api | None":
     """The server that the environment, or Prefect's own profile, names. Raises CannotAsk where it does not answer."""
-    settings.set_defaults()
-    from prefect.settings import get_current_settings
-
     from infra.processes.places import asked
     from infra.processes.team import Api
 
-    url = get_current_settings().api.url
+    url = os.environ.get("PREFECT_API_URL") or _of_profile()
     if url is None:
         return None
     if asked(f"{url}/health").status != 200:
         raise CannotAsk(f"PREFECT_API_URL, {url}: expected a Prefect server, found none. Unset it to have one started.")
     return Api.of(url)
+
+
+def _of_profile() -> str | None:
+    """Prefect is asked, which takes seconds, only where somebody made a profile."""
+    prefect = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
+    if not Path(os.environ.get("PREFECT_PROFILES_PATH") or prefect / "profiles.toml").exists():
+        return None
+    from prefect.settings import get_current_settings
+
+    return get_current_settings().api.url
 
 
 def _served(store: str, asked: dict[str, Any]) -> list[str]:
