@@ -29,7 +29,7 @@ from flows.audit import audit
 from flows.decide import decide
 from flows.monitor import monitor
 from flows.naming import absolute, deployment_name
-from flows.release import release
+from flows.release import SCHEDULED, release
 from flows.remind import remind
 from flows.retrain import retrain
 from flows.review import review
@@ -51,12 +51,11 @@ WATCHED = [prefect_runs.WATCHED]
 BY_EVENT = {"model": "{{ event.payload.model }}", "release": "{{ event.payload.release }}"}
 BY_ALARM = {
     "model": "{{ event.payload.model }}",
-    "cause": "{{ event.payload.alarm }}: {{ event.payload.words }}",
+    "cause": "{{ event.payload.cause }}",
     "since": "{{ event.payload.since }}",
 }
 # By hand and by the clock, which cannot say more.
 BY_CLOCK = "schedule"
-SCHEDULED = "scheduled"
 # In UTC: at night, and before the week begins.
 DAILY, WEEKLY = "30 3 * * *", "0 5 * * 1"
 # After a while without a worker the turns that were missed are not made up for.

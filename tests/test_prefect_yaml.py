@@ -118,7 +118,7 @@ def test_what_is_declared_is_what_the_project_says(deployed, written):
         ["seatrial.retraining.wanted"],
         {"seatrial.store": place_name(written.url), "seatrial.model": "ames-price"},
     )
-    assert wanted[4]["cause"] == "{{ event.payload.alarm }}: {{ event.payload.words }}"
+    assert wanted[4]["cause"] == "{{ event.payload.cause }}"
 
 
 def test_a_release_by_the_clock_takes_its_data_as_they_are_then(tmp_path, written):
