@@ -172,7 +172,7 @@ def test_an_event_while_the_worker_is_killed_starts_one_run(up, project):
         "seatrial.store": place_name(project.written.url),
         "seatrial.model": "loan",
     }
-    payload = {"model": "loan", "release": "r0", "alarm": "inputs", "cause": "alarm inputs: moved", "since": "2026-01-01T00:00:00Z"}
+    payload = {"model": "loan", "release": "r0", "cause": "alarm inputs: moved", "since": "2026-01-01T00:00:00Z"}
     at = len(up.said)
     os.kill(int(up.told("worker", "begun")[-1]["words"].rpartition(" ")[2]), signal.SIGKILL)
     emit_event(events.RETRAINING_WANTED, resource, payload=payload)
