@@ -1,18 +1,17 @@
 """The release spec: what a team writes for one model."""
 
-import difflib
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, ModelWrapValidatorHandler, model_validator
 
+from expectations.candidate_spec import Candidate
 from expectations.checks_spec import Checks
 from expectations.expectation import Expectation
 from expectations.live import LiveLookup
 from expectations.monitoring_spec import Monitoring
 from expectations.pace import completed, too_fast
-from expectations.parts import LITERAL_PASSWORD, Function, Name, Part
+from expectations.parts import LITERAL_PASSWORD, Function, Name, Part, nearest
 from expectations.risk import Risk, by_developers
 from expectations.rollout_spec import Rollout
 from expectations.serving_spec import Serving
@@ -40,29 +39,6 @@ class Model(Part):
         default="propose",
         description="Look for the simplest model that is good enough: not at all, to tell of it, or to release it",
     )
-
-
-class Candidate(Part):
-    """The trained estimator, or the function that trains it. Exactly one of the three."""
-
-    train: Function | None = Field(
-        default=None,
-        description="module:function beside the spec; called with (features, target), returns an estimator",
-    )
-    skops: str | None = Field(default=None, description="A skops file, relative to the spec")
-    pickle: str | None = Field(default=None, description="A joblib or pickle file; opened only with trust: true")
-    trust: bool = Field(default=False, description="Yes, this pickle may execute code when it is opened")
-    trusted_types: tuple[str, ...] = Field(default=(), description="Types in the skops file that are allowed by name")
-    timeout_minutes: float = Field(default=60, gt=0)
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        given = [name for name in ("train", "skops", "pickle") if getattr(self, name)]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of train, skops, pickle; found {', '.join(given) or 'none'}")
-        if self.pickle and not self.trust:
-            raise ValueError("a pickle can run any code when it is opened: use skops, or say trust: true")
-        return self
 
 
 class Source(Part):
@@ -119,13 +95,8 @@ class Lookup(Part):
             raise ValueError(f"key and columns are each named once, found {self.key}, {', '.join(self.columns)}")
         for name in self.default:
             if name not in self.columns:
-                raise ValueError(f"default names the column {name!r};{_nearest(name, self.columns)}")
+                raise ValueError(f"default names the column {name!r};{nearest(name, self.columns)}")
         return self
-
-
-def _nearest(name: str, there: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, there, n=1)
-    return f" the nearest is {found[0]!r}" if found else f" there are {', '.join(there)}"
 
 
 class Split(Part):
@@ -177,7 +148,7 @@ class Data(Part):
     def _lookups_are_tables_of_their_own(self) -> Self:
         for lookup in self.lookups:
             if lookup.source not in self.sources:
-                raise ValueError(f"lookup names the source {lookup.source!r};{_nearest(lookup.source, self.sources)}")
+                raise ValueError(f"lookup names the source {lookup.source!r};{nearest(lookup.source, self.sources)}")
         others = [next(iter(self.sources)), *(join.source for join in self.joins)]
         held = [*others, *(lookup.source for lookup in self.lookups)]
         if self.lookups and len(set(held)) < len(held):
@@ -375,7 +346,7 @@ class ReleaseSpec(Part):
     def _production_is_a_source(self) -> Self:
         name = self.checks.production.source
         if name is not None and name not in self.data.sources:
-            raise ValueError(f"checks.production.source: {name!r} is no source;{_nearest(name, self.data.sources)}")
+            raise ValueError(f"checks.production.source: {name!r} is no source;{nearest(name, self.data.sources)}")
         return self
 
     @model_validator(mode="wrap")

@@ -67,7 +67,7 @@ def check(spec: Path, as_of: datetime | None, json_: bool) -> None:
 
     file = read_spec(spec)
     with settings.heavy_imports():
-        if file.spec.candidate.train:
+        if file.spec.candidate.functions:
             workshop.prepare()
         import great_expectations  # noqa: F401
 
@@ -149,7 +149,7 @@ def release(spec: Path, store_url: str, as_of: datetime | None, json_: bool) -> 
             click.echo(
                 f"Releasing {file.spec.model.name}, data as of {job.as_of:%Y-%m-%d %H:%M}: {job.release}", err=True
             )
-        result = _run_flow(spec, store_url, job.as_of, trains=bool(file.spec.candidate.train))
+        result = _run_flow(spec, store_url, job.as_of, trains=bool(file.spec.candidate.functions))
     else:
         result = {"release": known.id, "outcome": known.outcome, "findings": [], "dossier_digest": known.dossier_digest}
     state = job.ledger().state()

@@ -125,7 +125,7 @@ def _identity(spec: ReleaseSpec, path: Path) -> str:
     sets = spec.checks.scenarios.sets
     made_of = _code(path.parent, _modules(spec))
     code = {str(file.relative_to(path.parent)): digest_of(file.read_bytes()) for file in made_of}
-    files = [spec.candidate.skops, spec.candidate.pickle, *(one.path for one in sets)]
+    files = [*spec.candidate.files, *(one.path for one in sets)]
     given = {
         name: digest_of((path.parent / name).read_bytes()) for name in files if name and (path.parent / name).is_file()
     }
@@ -140,7 +140,7 @@ def modules_used(file: SpecFile) -> set[str]:
 
 
 def _modules(spec: ReleaseSpec) -> list[str]:
-    named = [spec.candidate.train, spec.cost.function, *(source.function for source in spec.data.sources.values())]
+    named = [*spec.candidate.functions, spec.cost.function, *(source.function for source in spec.data.sources.values())]
     named += [one.function for one in spec.checks.scenarios.sets]
     return sorted({function.split(":")[0] for function in named if function})
 

@@ -19,6 +19,7 @@ from tasks.job import Job
 from tasks.parity import furthest, is_near
 from tasks.qualification.declared import declared_rows
 from tasks.snapshot import sample_rows
+from tasks.train import train_candidate
 
 SAMPLE = 500
 
@@ -33,8 +34,8 @@ def check_convertible(file: SpecFile, as_of: datetime) -> Evidence:
     _read_scenarios(job, rows)
     with tempfile.TemporaryDirectory() as name:
         out = Path(name, "candidate.skops")
-        if origin.train:
-            _train(job, rows, out)
+        if origin.functions or origin.members:
+            train_candidate(job, rows, out, minutes=1)
         elif origin.pickle:
             scan_pickle(file.root / origin.pickle)
             workshop.unpickle(file.root / origin.pickle, out, timeout_minutes=1)
@@ -61,13 +62,13 @@ def refused_early(subject: Subject) -> dict[str, str]:
     """
     job, rows = subject.job, subject.part(TRAIN)
     _read_scenarios(job, rows)
-    if not job.spec.candidate.train or len(rows) <= SAMPLE:
+    if not job.spec.candidate.functions or len(rows) <= SAMPLE:
         return {"told": "no long training; the conversion tells"}
     some = rows.sample(SAMPLE, random_state=job.spec.seed).sort_index()
     with tempfile.TemporaryDirectory() as name:
         out = Path(name, "candidate.skops")
         try:
-            _train(job, some, out)
+            train_candidate(job, some, out, minutes=1)
         except CannotAsk as error:
             return {"told": shorten(f"cannot tell before training: on {SAMPLE} rows {error}", 160)}
         # Imports for the training, which comes next, while this one is converted.
@@ -84,11 +85,3 @@ def _read_scenarios(job: Job, rows: pd.DataFrame) -> None:
     """Sets that nobody can read are told before the training, not after it."""
     sent = [name for name in job.features(rows).columns if name not in job.spec.data.looked_up]
     declared_rows(job.spec.checks.scenarios, job.file.root, workshop.table_reader(), sent)
-
-
-def _train(job: Job, rows: pd.DataFrame, out: Path) -> None:
-    """Writes the candidate, trained on these rows for a minute at most."""
-    origin, target = job.spec.candidate, job.spec.data.target
-    frame = out.with_name("frame.parquet")
-    job.features(rows).assign(**{target: rows[target]}).to_parquet(frame, index=False)
-    workshop.train(job.file.root, str(origin.train), frame, target, out, job.spec.seed, timeout_minutes=1)

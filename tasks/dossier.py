@@ -61,7 +61,7 @@ def about(
         "id": job.release,
         "model": job.spec.model.name,
         "as_of": job.as_of.isoformat(),
-        "candidate": origin.train or origin.skops or origin.pickle,
+        "candidate": origin.origin,
         "champion": serving.id if serving else None,
         "versions": dict(versions),
         "approvals_needed": job.approvals,

@@ -2,29 +2,36 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from expectations.errors import CannotAsk
 from infra import workshop
 from infra.candidates import open_skops, scan_pickle
 from tasks.check import TRAIN, Subject
+from tasks.ensemble import train_ensemble
+from tasks.job import Job
 
 
 def make_candidate(subject: Subject, folder: Path) -> Path:
     """Writes `candidate.skops` into `folder`. Raises CannotAsk where there is none, or one that nobody allowed."""
     origin, out = subject.job.spec.candidate, folder / "candidate.skops"
-    if origin.train:
-        _train(subject, folder / "frame.parquet", out)
+    if origin.functions or origin.members:
+        train_candidate(subject.job, subject.part(TRAIN), out, origin.timeout_minutes)
     else:
         _take(subject.job.file.root / (origin.skops or origin.pickle or ""), bool(origin.pickle), out, subject)
     open_skops(out, origin.trusted_types, origin.skops or "")
     return out
 
 
-def _train(subject: Subject, frame: Path, out: Path) -> None:
-    job, origin = subject.job, subject.job.spec.candidate
-    rows = subject.part(TRAIN)
-    job.features(rows).assign(**{job.spec.data.target: rows[job.spec.data.target]}).to_parquet(frame, index=False)
-    function = str(origin.train)
-    workshop.train(job.file.root, function, frame, job.spec.data.target, out, job.spec.seed, origin.timeout_minutes)
+def train_candidate(job: Job, rows: pd.DataFrame, out: Path, minutes: float) -> None:
+    """Writes what the spec's function, or the functions of its members, make of these rows to `out` as skops. Each may
+    take so many minutes. Beside `out` lies what they were given."""
+    if job.spec.candidate.members:
+        train_ensemble(job, rows, out, minutes)
+        return
+    function, target, frame = str(job.spec.candidate.train), job.spec.data.target, out.with_name("frame.parquet")
+    job.features(rows).assign(**{target: rows[target]}).to_parquet(frame, index=False)
+    workshop.train(job.file.root, function, frame, target, out, job.spec.seed, minutes)
 
 
 def _take(given: Path, pickled: bool, out: Path, subject: Subject) -> None:

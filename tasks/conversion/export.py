@@ -13,7 +13,7 @@ from infra.runtime import SIGNATURE_KEY, column_array, label_text, open_session
 from tasks.conversion.empty_batches import answer_empty_batches
 from tasks.conversion.placement import dense, parts, through
 from tasks.conversion.registry import own_converters
-from tasks.conversion.voting import Polled, ensemble_of, member_names, polled, vote_of
+from tasks.conversion.voting import Polled, ensemble_of, member_names, polled, vote_of, weights_of
 
 # One family throughout: only ai.onnx.ml 5 has trees in double (`TreeEnsemble`), and a file cannot mix.
 OPSETS = {"": 21, "ai.onnx.ml": 5}
@@ -50,7 +50,7 @@ def export(estimator: Any, frame: pd.DataFrame, name: str, attempt: str) -> byte
 def _told_members(voting: Any, graph: Any) -> dict[str, Any]:
     """How the members vote, what they are called, and in which outputs the graph says what they say."""
     members, disagreement = (output.name for output in list(graph.graph.output)[-2:])
-    told = {"names": member_names(voting), "vote": vote_of(voting)}
+    told = {"names": member_names(voting), "vote": vote_of(voting), "weights": weights_of(voting)}
     return {**told, "answers": members, "disagreement": disagreement}
 
 

@@ -84,13 +84,14 @@ def vote_of(model: Any) -> str:
     return "soft" if model.voting == "soft" else "majority"
 
 
+def weights_of(model: Any) -> list[float]:
+    """What each member weighs in the vote, in their order."""
+    given = model._weights_not_none
+    return [1.0] * len(model.estimators_) if given is None else [float(weight) for weight in given]
+
+
 def _members(model: Any) -> list[Any]:
     return list(model.estimators_)
-
-
-def _weights(model: Any, count: int) -> list[float]:
-    given = model._weights_not_none
-    return [1.0] * count if given is None else [float(weight) for weight in given]
 
 
 def _numbers(ops: Ops, answers: Any) -> str:
@@ -99,7 +100,7 @@ def _numbers(ops: Ops, answers: Any) -> str:
 
 
 def _mean(ops: Ops, model: Any, answers: Any) -> str:
-    weights = _weights(model, len(answers))
+    weights = weights_of(model)
     weighed = ops("Mul", _numbers(ops, answers), np.array([weights]))
     return ops("Div", ops.sum(weighed), sum(weights))
 
@@ -108,7 +109,7 @@ def _voted(ops: Ops, model: Any, *answers: list[str]) -> Scores:
     """The class with the largest mean probability, or with most votes, the first of equals; weighted."""
     total = _total(ops, model, answers)
     label = ops.largest(model.classes_, total)
-    share = ops("Div", total, sum(_weights(model, len(answers)))) if model.voting == "soft" else None
+    share = ops("Div", total, sum(weights_of(model))) if model.voting == "soft" else None
     return Scores(label, share, None)
 
 
@@ -116,7 +117,7 @@ def _total(ops: Ops, model: Any, answers: Any) -> str:
     # The estimators inside answer with the places of the classes.
     places = np.arange(len(model.classes_), dtype=np.float64)[None]
     total = ""
-    for weight, answer in zip(_weights(model, len(answers)), answers, strict=True):
+    for weight, answer in zip(weights_of(model), answers, strict=True):
         said = ops("Reshape", ops.number(answer[0]), [-1, 1])
         share = answer[1] if model.voting == "soft" else ops.number(ops("Equal", said, places))
         weighed = ops("Mul", share, weight)

@@ -1,5 +1,7 @@
 """How good is the whole: the model with its guards, which answers less often?"""
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -14,12 +16,18 @@ FEWEST = 5
 
 def measure_composed(actual: npt.NDArray[np.generic], said: Predictions, trusted: Flags) -> list[Row]:
     """The model's figures on all rows, on those that the guards trust, and on those that they refuse."""
+    groups = {"all": np.ones(len(trusted), dtype=bool), "trusted": trusted, "refused": ~trusted}
+    return [*measure_figures(actual, said, groups), _worse(actual, said, trusted)]
+
+
+def measure_figures(actual: npt.NDArray[np.generic], said: Predictions, groups: Mapping[str, Flags]) -> list[Row]:
+    """The model's figures on some rows of each name; of fewer than `FEWEST` none."""
     rows: list[Row] = []
-    for name, chosen in (("all", np.ones(len(trusted), dtype=bool)), ("trusted", trusted), ("refused", ~trusted)):
+    for name, chosen in groups.items():
         if chosen.sum() >= FEWEST:
             found = {f"{metric}:{name}": how for metric, how in _statistics(actual, said, chosen).items()}
             rows += with_intervals(found, int(chosen.sum()), 1)
-    return [*rows, _worse(actual, said, trusted)]
+    return rows
 
 
 def _worse(actual: npt.NDArray[np.generic], said: Predictions, trusted: Flags) -> Row:

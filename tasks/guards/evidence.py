@@ -5,7 +5,7 @@ All on test rows, which neither training nor calibration saw. Intervals of share
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +20,16 @@ from infra.runtime import Predictions, Scorer
 from tasks.check import TEST, Check, Subject, on_package
 from tasks.guards.composed import measure_composed
 from tasks.guards.conformal import clopper_pearson, sure_excess
+from tasks.guards.members import ask_members, measure_apart, measure_difference, measure_members, objection_row
 from tasks.guards.oddity import exchanged
-from tasks.guards.plan import KINDS, LIVE_KINDS, Flags, Floats
+from tasks.guards.plan import DISAGREEMENT, KINDS, LIVE_KINDS, Flags, Floats
 
 Row = tuple[str, float, float, float, int, int]
 Answer = Mapping[str, npt.NDArray[Any]]
 NAN = float("nan")
 ROUNDS = 5
 BY_BUDGET = {"domain": ("missing", "outside", "unknown"), "anomaly": ("odd",), "range": ("range",)}
-BY_BUDGET |= {"confidence": ("confidence",)}
+BY_BUDGET |= {"confidence": ("confidence",), DISAGREEMENT: (DISAGREEMENT,)}
 PLANTED = {"1_exchanged": 1, "5_exchanged": 5, "half_exchanged": None}
 
 
@@ -64,11 +65,33 @@ def measure(subject: Subject) -> Evidence:
         *measure_power(scorer, test, required),
         *measure_cost(scorer, core, test),
     ]
+    more, differ = measure_ensemble(subject, case, required) if DISAGREEMENT in answer else ([], {})
     # Column by column they stand in the graph's metadata; a dossier shows no value of a sensitive column.
     kept_back = {"intervals", "quantile_by_group"} if hidden else {"intervals"}
     told = {key: value for key, value in subject.packed["guards"].items() if key not in kept_back}
-    facts = {**told, "training_saw": _training(subject)}
-    return Evidence("guards", metric_rows(rows), guard_records(case, scorer.signature), facts)
+    facts = {**told, **differ, "training_saw": _training(subject)}
+    return Evidence("guards", metric_rows([*rows, *more]), guard_records(case, scorer.signature), facts)
+
+
+def measure_ensemble(subject: Subject, case: Case, required: int) -> tuple[list[Row], dict[str, Any]]:
+    """Of an ensemble, how good and how different its members are, and what their disagreement is worth."""
+    members = ask_members(subject.job.store().get_blob(subject.packed["blobs"]["graph"]), case.rows)
+    if not len(case.rows):
+        return [], {}
+    different, told = measure_difference(subject.candidate(), members)
+    disagreement, limit = case.answer[DISAGREEMENT][:, 0], subject.packed["guards"]["apart_above"]
+    voting = subject.scorer().signature["members"]
+    rows = [
+        *measure_members(members, case.actual, case.said, disagreement, required),
+        *measure_apart(case.actual, case.said, raised_by(case.answer, (DISAGREEMENT,))),
+        objection_row(voting, limit, len(case.said.classes), len(case.rows)),
+    ]
+    return [*different, *rows], {"members": {**told, "vote": voting["vote"]}}
+
+
+def raised_by(answer: Answer, kinds: Sequence[str]) -> Flags:
+    """(n,) whether a guard of these kinds says no."""
+    return np.asarray((answer["reasons"][:, 0] & sum(1 << KINDS.index(kind) for kind in kinds)) != 0)
 
 
 def _groups(column: "pd.Series[Any]", hidden: bool) -> npt.NDArray[Any]:
@@ -82,7 +105,7 @@ CHECK = Check("guards", measure, on_package)
 
 
 def _training(subject: Subject) -> str:
-    if subject.job.spec.candidate.train:
+    if subject.job.spec.candidate.functions and not subject.job.spec.candidate.files:
         return "the training part only: test and calibration rows are new to the model"
     return (
         "unknown: the candidate came as a file. If it was trained on rows of the calibration or the test part, its "
@@ -92,16 +115,18 @@ def _training(subject: Subject) -> str:
 
 def measure_alarms(case: Case, asked: Guards, required: int) -> list[Row]:
     """Each guard's share of alarms, and by how much it is surely over its budget; all guards together."""
-    reasons, rows = case.answer["reasons"][:, 0], []
+    rows, of_ensembles = [], () if DISAGREEMENT in case.answer else (DISAGREEMENT,)
     for name, kinds in BY_BUDGET.items():
-        raised = (reasons & sum(1 << KINDS.index(kind) for kind in kinds)) != 0
+        if name in of_ensembles:
+            continue
+        raised = raised_by(case.answer, kinds)
         rows.append(_share(f"false_alarms:{name}", raised, required))
         # The plausible range comes from training rows, and no calibration row set it.
         over = sure_excess(raised, getattr(asked.budgets, name), None if name == "range" else case.calibrated)
         rows.append((f"over_budget:{name}", over, NAN, NAN, len(raised), required))
-    learned = [(at, kind) for at, kind in enumerate(KINDS) if kind not in LIVE_KINDS]
-    rows += [_share(f"alarms:{kind}", (reasons & 1 << at) != 0, required) for at, kind in learned]
-    return [*rows, _share("rejected", reasons != 0, required)]
+    learned = [kind for kind in KINDS if kind not in (*LIVE_KINDS, *of_ensembles)]
+    rows += [_share(f"alarms:{kind}", raised_by(case.answer, (kind,)), required) for kind in learned]
+    return [*rows, _share("rejected", raised_by(case.answer, KINDS), required)]
 
 
 def _share(name: str, hits: Flags, required: int) -> Row:
@@ -211,7 +236,7 @@ def guard_records(case: Case, signature: Mapping[str, Any]) -> pd.DataFrame:
     """One row per test record: what was said, whether it held, and every reason in words."""
     names = np.array(signature["reasons"]["flags"], dtype=object)
     records = pd.DataFrame({"actual": case.actual, "predicted": case.said.values})
-    for name in ("lower", "upper", "anomaly_score", "trusted"):
+    for name in ("lower", "upper", "anomaly_score", DISAGREEMENT, "trusted"):
         if name in case.answer:
             records[name] = case.answer[name][:, 0]
     if "conformal_set" in case.answer:

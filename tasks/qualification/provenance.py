@@ -155,7 +155,7 @@ def _sources(subject: Subject) -> list[dict[str, Any]]:
 def _assets(file: SpecFile, asked: Provenance) -> list[dict[str, Any]]:
     """The files that the spec names, and a model that came as a file."""
     told = {asset.path: asset for asset in asked.assets}
-    given = [path for path in (file.spec.candidate.skops, file.spec.candidate.pickle) if path]
+    given = file.spec.candidate.files
     return [
         {
             "kind": "asset",
