@@ -18,6 +18,7 @@ from tasks.compression.case import Case, Recipe
 from tasks.compression.frontier import Losses, Yardstick, build_frontier
 from tasks.compression.making import LEFT_OUT, MEASURED, Budget, Made, fully_proven, make_all
 from tasks.conversion.trials import on_rows
+from tasks.conversion.voting import ensemble_of
 from tasks.cost import price_of
 from tasks.parity import furthest, measure_parity
 
@@ -148,6 +149,8 @@ def told_as_evidence(
 ) -> Evidence:
     """Metrics for the suite, the frontier as records, and the recommendation as a fact."""
     asked, tier, auto = subject.job.spec.compression, subject.job.tier, subject.job.spec.model.compress == "auto"
+    # One model in an ensemble's place would have nobody who disagrees.
+    auto = auto and ensemble_of(subject.candidate()) is None
     over_time = backtest.summaries(tested) if len(tested) else pd.DataFrame()
     frontier = pd.DataFrame(rows)
     records = frontier.join(over_time, on="name") if len(over_time) else frontier

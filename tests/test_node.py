@@ -10,7 +10,13 @@ import pandas as pd
 import pytest
 from guarded import cars, encoded, features, guarded_files, three
 from live_packages import graph_of, table_of
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingRegressor,
+)
+from sklearn.linear_model import Ridge
 
 from expectations.records import canonical_json
 from infra.packages import golden_records
@@ -69,9 +75,14 @@ def labelled_cars():
     return frame.assign(price=np.where(frame["price"] > frame["price"].median(), "dear", "cheap"))
 
 
+def voting():
+    return VotingRegressor([("trees", RandomForestRegressor(5, random_state=0)), ("line", Ridge())])
+
+
 CASES = {
     "regression": (RandomForestRegressor(20, max_depth=6, random_state=0), cars),
     "forest": (RandomForestClassifier(20, max_depth=6, random_state=0), labelled_cars),
+    "ensemble": (voting(), cars),
     "boosting": (HistGradientBoostingClassifier(max_iter=20, random_state=0), labelled_cars),
 }
 

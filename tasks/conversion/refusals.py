@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.conversion.registry import own_converters
+from tasks.conversion.voting import ensemble_of
 from tasks.conversion.words import why_not
 
 SOLVES = "solves an optimisation anew for every record"
@@ -39,7 +40,11 @@ LIBRARIES = ("sklearn", "lightgbm", "xgboost", "skl2onnx")
 
 def refusals(estimator: Any) -> list[str]:
     """A sentence for every estimator inside that has no form in ONNX: what, why, what instead. Trained or not."""
-    return list(dict.fromkeys(told for one in estimators_inside(estimator) if (told := _refusal(one))))
+    voting = ensemble_of(estimator)
+    members = [] if voting is None else [(name, one) for name, one in voting.estimators if one != "drop"]
+    named = [f"Member {name}: {told}" for name, one in members for told in refusals(one)]
+    found = dict.fromkeys(told for one in estimators_inside(estimator) if (told := _refusal(one)))
+    return [*named, *(told for told in found if not any(told in one for one in named))]
 
 
 def reason_of(error: Exception, estimator: Any) -> str:
