@@ -14,6 +14,7 @@ class Meaning:
 
 
 GUARDS = "Set the guards tighter (guards.budgets, guards.plausible), or train on such records."
+OTHERS = "Take members of other kinds, or with other columns (docs/ensembles.md)."
 GROUPS = "Gather more records of these groups, or say in the spec which groups are meant."
 LABELS = "Look at the suspects in the dossier; correct their labels or leave them out."
 HARD = (
@@ -61,6 +62,21 @@ MEANINGS = {
     "worse_with_rejections": Meaning(
         "by how much answers are surely worse once the rejected ones are left out", GUARDS
     ),
+    # Ensembles
+    "member_mismatches": Meaning("rows that the estimator of the member {of} and the package label differently"),
+    "member_max_difference": Meaning("largest difference between the estimator of the member {of} and the package"),
+    "disagreement_max_difference": Meaning("largest difference between the disagreement of estimators and package"),
+    "copied_members": Meaning("pairs of members that are copies of each other", OTHERS),
+    "copies": Meaning("pairs of copies: {of}", OTHERS),
+    "members_alike": Meaning("pairs of members that are not different: made alike but for a seed", OTHERS),
+    "alike": Meaning("pairs of members that are not different: {of}", OTHERS),
+    "members_cannot_object": Meaning(
+        "guards of disagreement whose limit no vote of these members exceeds", "Set guards.disagreement below it."
+    ),
+    "worse_than_best_member": Meaning(
+        "share of the best member's loss that the vote surely adds", "Take that member alone, or give it more weight."
+    ),
+    "disagreement_misleads": Meaning("by how much disagreement surely finds errors more seldom than chance", OTHERS),
     "speedup_single": Meaning("times that the package is faster than the estimator, for one record"),
     "speedup_batch": Meaning("times that the package is faster than the estimator, for a batch"),
     # Quality and comparison
