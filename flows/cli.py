@@ -5,6 +5,7 @@ import click
 from flows import (
     decision_commands,
     enrol_command,
+    graph_command,
     identity_commands,
     keeping_commands,
     monitor_command,
@@ -54,6 +55,7 @@ for command in (
     up_command.up,
     store_commands.status,
     store_commands.history,
+    graph_command.graph,
     store_commands.verify,
     keeping_commands.gc,
     keeping_commands.dossier,
