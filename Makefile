@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo demo-rollout demo-ui test lint types floors unit lock clean faults bench-battery bench-canary bench-conversion bench-drift bench-faults bench-gateway bench-ledger \
+.PHONY: demo demo-rollout demo-ui demo-chain test lint types floors unit lock clean faults bench-battery bench-canary bench-conversion bench-drift bench-faults bench-gateway bench-ledger \
 	bench-prediction-log bench-release bench-scoring bench-snapshot bench-under-load
 
 demo: .venv/ready
@@ -14,6 +14,10 @@ demo: .venv/ready
 # A good challenger and a bad one, under traffic; five minutes.
 demo-rollout: .venv/ready
 	$(BIN)/python examples/demo_rollout.py
+
+# A model that feeds another, and a release that helps itself and hurts who takes its outputs.
+demo-chain: .venv/ready
+	$(BIN)/python examples/demo_chain.py
 
 # A release that waits for you in the Prefect UI, until Ctrl-C.
 demo-ui: .venv/ready
@@ -107,4 +111,4 @@ lock:
 		--python-version 3.11 tests/kserve/requirements.in --output-file tests/kserve/requirements.lock
 
 clean:
-	rm -rf .venv build demo demo-rollout demo-ui tests/node/node_modules tests/kserve/.venv
+	rm -rf .venv build demo demo-rollout demo-ui demo-chain tests/node/node_modules tests/kserve/.venv

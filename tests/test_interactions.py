@@ -42,6 +42,7 @@ EXAMPLE = Path(__file__).parent.parent / "examples" / "chain"
 sys.path.insert(0, str(EXAMPLE))
 import score  # noqa: E402
 
+pytestmark = pytest.mark.xdist_group("interactions")
 DESK = "downstream:ames-desk"
 
 
