@@ -4,22 +4,14 @@ Feeds are a mapping from a model to those that take its outputs. A model that is
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from expectations.spec import ReleaseSpec
 from expectations.state import Fed, Release, State
 
 Feeds = Mapping[str, frozenset[str]]
 # What serves, and what a person has said yes to: the others may never matter to anybody.
 STANDING = ("champion", "rolling out", "approved")
-
-
-def consumed(spec: ReleaseSpec) -> tuple[Fed, ...]:
-    """What a spec declares as other models' outputs, as the ledger is told."""
-    return tuple(
-        Fed(one.model, one.column, one.output, tuple(sorted(one.inputs.items())), one.version)
-        for one in spec.data.upstream
-    )
 
 
 def standing(state: State, model: str) -> Release | None:
@@ -36,6 +28,18 @@ def feeds_of(state: State, instead: Mapping[str, Iterable[Fed]] | None = None) -
             taken.setdefault(release.model, set()).update(one.model for one in release.consumes)
     for model, consumes in (instead or {}).items():
         taken[model] = {one.model for one in consumes}
+    return _feeds(taken)
+
+
+def serving_below(state: State, model: str) -> dict[str, str]:
+    """Of what serves, the models that hang on this one, each with its champion."""
+    serving = [state.releases[name] for name in state.models.values()]
+    feeds = _feeds({one.model: {fed.model for fed in one.consumes} for one in serving if one.consumes})
+    return {name: state.models[name] for name in downstream(feeds, model) if name != model}
+
+
+def _feeds(taken: Mapping[str, AbstractSet[str]]) -> dict[str, frozenset[str]]:
+    """The graph of what each model takes."""
     above = {name for names in taken.values() for name in names}
     return {name: frozenset(m for m, names in taken.items() if name in names) for name in sorted(above | set(taken))}
 

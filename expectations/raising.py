@@ -1,11 +1,12 @@
 """A tier is raised by what the ledger knows of a model's place among others, whether its spec says so or not."""
 
 from expectations.errors import CannotAsk
-from expectations.graph import consumed, feeds_of, place_of
+from expectations.graph import feeds_of, place_of
 from expectations.pace import completed, too_fast
 from expectations.risk import InGraph, tier_words
 from expectations.spec import ReleaseSpec
 from expectations.state import State
+from expectations.upstream_spec import consumed
 
 # A fault at the head of a longer chain is seen by people who know nothing of its cause.
 LONGEST = 3
@@ -17,7 +18,7 @@ def raised_by_graph(spec: ReleaseSpec, state: State) -> ReleaseSpec:
     Raises CannotAsk where the plan of the spec is faster than the raised tier allows.
     """
     name = spec.model.name
-    place = place_of(feeds_of(state, {name: consumed(spec)}), name)
+    place = place_of(feeds_of(state, {name: consumed(spec.data.upstream)}), name)
     chain = place.chain if len(place.chain) > LONGEST else ()
     risk = spec.risk.model_copy(update={"graph": InGraph(feeds=place.downstream, cycle=place.cycle, chain=chain)})
     spec = spec.model_copy(update={"risk": risk})

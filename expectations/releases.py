@@ -3,6 +3,7 @@
 from typing import Any
 
 from expectations.approvals import check_decided, check_standing, decided
+from expectations.graph import serving_below
 from expectations.records import PACKAGE_SIGNATURE
 from expectations.state import Body, Fed, Record, Release, State, fed_from_json
 from expectations.transitions import Transition, of_release
@@ -34,7 +35,7 @@ def _check_judged(_state: State, release: Release, body: Body, _now: str) -> str
 
 def _check_decided(state: State, release: Release, body: Body, now: str) -> str | None:
     reason = check_decided(state, release, body, now)
-    return reason or (None if body["decision"] == "reject" else check_champion(state, release))
+    return reason or (None if body["decision"] == "reject" else check_compared(state, release))
 
 
 def check_champion(state: State, release: Release) -> str | None:
@@ -44,6 +45,14 @@ def check_champion(state: State, release: Release) -> str | None:
         return None
     was = release.champion_compared or "nothing"
     return f"{release.id} was compared with {was}, and {serving} serves now: release again with a new --as-of."
+
+
+def check_compared(state: State, release: Release) -> str | None:
+    """Why the release may not go on: what serves now, here or downstream, is not what it was held against."""
+    asked = dict(release.downstream_asked)
+    new = [one for name, one in serving_below(state, release.model).items() if asked.get(name) != one]
+    told = f"{release.id}: {', '.join(new)} hangs on its outputs and was not asked: release again with a new --as-of."
+    return check_champion(state, release) or (told if new else None)
 
 
 def _started(draft: State, record: Record) -> None:
@@ -107,7 +116,13 @@ def _judged(draft: State, record: Record) -> None:
         champion_compared=body["champion_compared"],
         **_needs(body),
         judged_at=record.seq,
+        downstream_asked=_asked(body),
     )
+
+
+def _asked(body: Body) -> tuple[tuple[str, str], ...]:
+    told = body.get("downstream_asked")
+    return tuple((str(model), str(one)) for model, one in told.items()) if isinstance(told, dict) else ()
 
 
 def _check_promoted(state: State, release: Release, body: Body, now: str) -> str | None:
@@ -121,7 +136,9 @@ def _check_promoted(state: State, release: Release, body: Body, now: str) -> str
     if serving and not running and not str(body.get("without_rollout") or "").strip():
         return f"{release.id}: {serving} serves, so traffic moves by a rollout; without one, say why (without_rollout)."
     # What rolls out was looked at when it began, and must not stand still half way because a date has passed.
-    return check_champion(state, release) or (None if running else check_standing(state, release, now))
+    if running:
+        return check_champion(state, release)
+    return check_compared(state, release) or check_standing(state, release, now)
 
 
 def _promoted(draft: State, record: Record) -> None:

@@ -78,6 +78,7 @@ class Release:
     It needs so many approvals, each needed role among who approves, and so many of them signed by a person's own key.
     `judged_at` is the number of the record that holds its verdict, figures and blobs; `replaced` is the champion
     before it. `owner` answers for it; it `consumes` what other models answer.
+    `downstream_asked` are the models downstream, and which release of each was asked what becomes of it.
     """
 
     id: str
@@ -104,6 +105,7 @@ class Release:
     replaced: str | None = None
     owner: str = ""
     consumes: tuple[Fed, ...] = ()
+    downstream_asked: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -336,8 +338,9 @@ def _release(values: dict[str, Any]) -> Release:
     lists = {key: tuple(values[key]) for key in ("developers", "roles_needed")}
     approvals = tuple(Approval(**item) for item in values["approvals"])
     asked = {key: values[key] for key in ("snapshot_digest", "package_signature", "owner")}
-    consumes = tuple(fed_from_json(item) for item in values["consumes"])
-    return Release(**{**values, **lists, **asked, "approvals": approvals, "consumes": consumes})
+    below = tuple((str(model), str(release)) for model, release in values["downstream_asked"])
+    graph = {"consumes": tuple(fed_from_json(item) for item in values["consumes"]), "downstream_asked": below}
+    return Release(**{**values, **lists, **asked, **graph, "approvals": approvals})
 
 
 def fed_from_json(values: dict[str, Any]) -> Fed:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from expectations.approvals import check_standing
-from expectations.releases import check_champion
+from expectations.releases import check_compared
 from expectations.state import (
     Body,
     Mode,
@@ -113,7 +113,7 @@ def _check_rollout_started(state: State, model: str, body: Body, now: str) -> st
             return f"{release.id}: nothing serves, so there is no traffic to move: it is promoted at once."
         if _stages(body) is None:
             return f"{release.id}: the stages are no plan: shadow first, then shares that grow to 1."
-        return check_champion(state, release) or check_standing(state, release, now)
+        return check_compared(state, release) or check_standing(state, release, now)
 
     return of_release(check)(state, model, body, now) or _check_lease(body, now)
 

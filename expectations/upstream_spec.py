@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pydantic import Field, field_validator
 
 from expectations.parts import Name, Part
+from expectations.state import Fed
 
 # The outputs of a package that hold one value a record; of a classifier also the probability of one label.
 OUTPUTS = ("prediction", "lower", "upper", "anomaly_score")
@@ -35,6 +36,13 @@ class Upstream(Part):
         near = difflib.get_close_matches(name, [*OUTPUTS, PROBABILITY], n=1)
         told = "".join(near).replace(PROBABILITY, f"{PROBABILITY}LABEL") or f"{', '.join(OUTPUTS)}, {PROBABILITY}LABEL"
         raise ValueError(f"{name!r} is no output; {'the nearest is' if near else 'there are'} {told}")
+
+
+def consumed(upstream: Iterable[Upstream]) -> tuple[Fed, ...]:
+    """What a spec declares as other models' outputs, as the ledger is told."""
+    return tuple(
+        Fed(one.model, one.column, one.output, tuple(sorted(one.inputs.items())), one.version) for one in upstream
+    )
 
 
 def misplaced(upstream: Iterable[Upstream], taken: Mapping[str, str]) -> list[str]:

@@ -32,7 +32,7 @@ PROGRESS = logging.getLogger("seatrial.progress")
 
 def tell(step: str, words: str) -> None:
     """One line for whoever watches: the terminal, and the run's log in Prefect."""
-    PROGRESS.info("%-11s %s", step, words)
+    PROGRESS.info("%-12s %s", step, words)
 
 
 # Two at once, whatever the machine: every check keeps its own rows in memory.

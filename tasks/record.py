@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from expectations.graph import consumed
 from expectations.history import State
+from expectations.upstream_spec import consumed
 from expectations.verdicts import Outcome
 from infra.evidence_store import Reference, get_evidence
 from infra.store import Store
@@ -26,7 +26,7 @@ def started(job: Job, state: State) -> Append | None:
         "as_of": job.as_of.isoformat(),
         "owner": job.spec.model.owner,
         "developers": list(job.spec.model.developers),
-        "consumes": [asdict(one) for one in consumed(job.spec)],
+        "consumes": [asdict(one) for one in consumed(job.spec.data.upstream)],
         "tier": job.spec.risk.told(),
         "retraining": job.retraining,
         "waivers": [waiver.model_dump(mode="json") for waiver in job.spec.risk.waivers],
@@ -48,6 +48,12 @@ def judged(job: Job, state: State, outcome: Outcome, told: Mapping[str, Any]) ->
         **told,
     }
     return "release judged", job.spec.model.name, body
+
+
+def asked_downstream(references: Mapping[str, Reference]) -> dict[str, str]:
+    """The models downstream that were asked of the release, each with the release of its own that answered."""
+    facts = references["interactions"]["facts"] if "interactions" in references else {}
+    return dict(facts.get("downstream_asked", {}))
 
 
 def figures(store: Store, references: Mapping[str, Reference]) -> dict[str, list[float | None]]:

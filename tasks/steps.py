@@ -54,7 +54,7 @@ def may_pass(_task: Any, _run: Any, state: Any) -> bool:
     found = state.result(raise_on_failure=False)
     if not isinstance(found, Away | ConnectionError | TimeoutError):
         return False
-    PROGRESS.info("%-11s %s", "away", f"asked again in a while: {shorten(str(found), 160, placeholder=' …')}")
+    PROGRESS.info("%-12s %s", "away", f"asked again in a while: {shorten(str(found), 160, placeholder=' …')}")
     return True
 
 
@@ -250,6 +250,7 @@ def record_verdict(
         "dossier_digest": written["dossier"],
         "package_digest": subject.packed.get("package"),
         "metrics": record.figures(store, references),
+        "downstream_asked": record.asked_downstream(references),
         "waived": waivers.used(findings),
         "blobs": {**written["blobs"], "manifest": put_json(store, manifest)},
     }

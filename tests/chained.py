@@ -25,7 +25,7 @@ def packaged(spec: Path, store: str) -> Subject:
 
 def judged(subject: Subject, findings=FINE) -> str:
     """With its verdict, a real dossier and its signature in the store; its id."""
-    references = {}
+    references = {"interactions": steps.measure.fn(CHECK, subject)}
     blobs = {**subject.manifest["blobs"], **subject.trained, **subject.packed.get("blobs", {})}
     written = steps.write_dossier.fn(subject, references, findings, blobs)
     steps.record_verdict.fn(subject, references, written, findings)

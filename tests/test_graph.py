@@ -10,26 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted.base import SPEC
 from pydantic import ValidationError
-from test_history import DIGESTS, JUDGED, NOW, STARTED
+from test_history import DIGESTS, JUDGED, NOW, ROLLOUT, STARTED
 
 from expectations.errors import CannotAsk
 from expectations.graph import (
     chain_through,
-    consumed,
     cycle_of,
     cycles,
     downstream,
     feeds_of,
     place_of,
+    serving_below,
     standing,
     turned,
     upstream,
 )
-from expectations.history import Record, fold, state_from_json
+from expectations.history import Record, fold, refusal, state_from_json
 from expectations.raising import LONGEST, raised_by_graph
 from expectations.risk import tier_words
 from expectations.spec import ReleaseSpec
 from expectations.state import Fed
+from expectations.upstream_spec import consumed
 
 FOUNDED = [("identity set", "", body) for body in people.founded()]
 NAMES = "abcdef"
@@ -50,7 +51,7 @@ def life(model, *models, until="promoted"):
     name, told = f"{model}1", {"owner": f"owner of {model}", "consumes": fed(*models)}
     steps = [
         ("release started", model, {**STARTED, **told, "release": name}),
-        ("release judged", model, {**JUDGED, "release": name}),
+        ("release judged", model, {**JUDGED, "release": name, "downstream_asked": {n: f"{n}1" for n in NAMES}}),
         ("decided", model, people.decided(name, model=model, at=NOW, **DIGESTS)),
         ("promoted", model, {"release": name}),
     ]
@@ -251,7 +252,7 @@ def test_the_graph_never_lowers_a_tier(edges, tier):
 def test_what_a_spec_consumes_is_what_the_ledger_is_told():
     more = {"upstream": [{"model": "a", "column": "income", "inputs": {"wage": "amount"}, "version": "a-1"}]}
     made = ReleaseSpec.model_validate({**SPEC, "data": {**SPEC["data"], **more}})
-    assert consumed(made) == (Fed("a", "income", "prediction", (("wage", "amount"),), "a-1"),)
+    assert consumed(made.data.upstream) == (Fed("a", "income", "prediction", (("wage", "amount"),), "a-1"),)
 
 
 @pytest.mark.parametrize(
@@ -268,3 +269,54 @@ def test_what_a_spec_consumes_is_what_the_ledger_is_told():
 def test_a_column_that_cannot_be_an_output_is_an_error_that_says_so(upstream, data, words):
     with pytest.raises(ValidationError, match=words):
         ReleaseSpec.model_validate({**SPEC, "data": {**SPEC["data"], **data, "upstream": upstream}})
+
+
+# What was not asked.
+
+
+def again(model, asked):
+    """A second release of a model that serves, judged after these models downstream were asked."""
+    name = f"{model}2"
+    return [
+        ("release started", model, {**STARTED, "release": name}),
+        ("release judged", model, {**JUDGED, "release": name, "champion_compared": f"{model}1", **asked}),
+    ]
+
+
+def yes(release, model):
+    return people.decided(release, model=model, at=NOW, **DIGESTS)
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        ({"downstream_asked": {"b": "b1"}}, None),
+        ({"downstream_asked": {"b": "b0"}}, "a2: b1 hangs on its outputs and was not asked"),
+        ({"downstream_asked": {}}, "a2: b1 hangs on its outputs and was not asked"),
+        ({}, "a2: b1 hangs on its outputs and was not asked"),
+        ({"downstream_asked": ["b"]}, "a2: b1 hangs on its outputs and was not asked"),
+    ],
+)
+def test_nobody_says_yes_before_all_that_serves_downstream_was_asked(asked, refused):
+    state = folded(life("a"), life("b", "a"), again("a", asked))
+    told = refusal(state, "decided", "a", yes("a2", "a"), NOW)
+    assert told is None if refused is None else refused in told
+
+
+def test_a_model_that_came_to_serve_after_the_yes_is_asked_before_traffic_moves():
+    steps = [life("a"), again("a", {"downstream_asked": {}}), [("decided", "a", yes("a2", "a"))]]
+    forced = {"release": "a2", "without_rollout": "a test"}
+    assert refusal(folded(*steps), "promoted", "a", forced, NOW) is None
+    later = folded(*steps, life("b", "a"))
+    assert later.releases["a2"].status == "approved"
+    assert "b1 hangs on its outputs and was not asked" in refusal(later, "promoted", "a", forced, NOW)
+    told = refusal(later, "rollout started", "a", {**ROLLOUT[1], "release": "a2"}, NOW)
+    assert "b1 hangs on its outputs and was not asked" in told
+
+
+@given(EDGES)
+def test_what_serves_below_is_what_the_graph_of_all_says(edges):
+    feeds = turned(graph(edges))
+    state = folded(*(life(name, *feeds.get(name, ())) for name in NAMES))
+    for name in NAMES:
+        assert set(serving_below(state, name)) == set(downstream(feeds_of(state), name)) - {name}

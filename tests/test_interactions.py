@@ -286,7 +286,11 @@ def test_answers_of_another_kind_cannot_tell(links):
 
 def test_at_the_margin_itself_it_passes_and_beyond_it_fails():
     def at(value):
-        return outcome_of(Requalified((("downstream:x", value, value, value, 500, 100),), {"model": "x", "label": ""}))
+        return outcome_of(
+            Requalified(
+                (("downstream:x", value, value, value, 500, 100),), {"model": "x", "release": "x1", "label": ""}
+            )
+        )
 
     assert (at(0.0), at(-1e-9), at(float("nan"))) == ("passed", "failed", "inconclusive")
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from expectations.graph import STANDING, Place, consumed, feeds_of, place_of
+from expectations.graph import STANDING, Place, feeds_of, place_of
 from expectations.records import Evidence, digest_of, metric_rows
+from expectations.upstream_spec import consumed
 from tasks.check import Check, Subject, not_applicable, on_package
 from tasks.drawing import Plot
 from tasks.qualification.case import sampled
@@ -23,7 +24,7 @@ MOST_ROWS = 2_000
 def measure(subject: Subject) -> Evidence:
     """Columns that are other models' outputs, and each model downstream on the candidate's outputs."""
     job, state = subject.job, subject.job.ledger().state()
-    name, mine = job.spec.model.name, consumed(job.spec)
+    name, mine = job.spec.model.name, consumed(job.spec.data.upstream)
     place = place_of(feeds_of(state, {name: mine}), name)
     rows = sampled(subject.data(), MOST_ROWS, job.spec.seed)
     declared = [confirm(fed, rows, releases_of(job, state, fed)) for fed in mine]
@@ -68,6 +69,7 @@ def measure_interactions(
         "served_models_asked": asked,
         "rows_looked_at": rows,
         "downstream_labels": {str(one.told["model"]): one.told["label"] for one in below},
+        "downstream_asked": {str(one.told["model"]): one.told["release"] for one in below},
         "method": "paired bootstrap of the loss on each model's own test rows, before and after",
     }
     return Evidence("interactions", metric_rows(metrics), told, facts)

@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from expectations.errors import CannotAsk
-from expectations.graph import Place, consumed, feeds_of, standing
+from expectations.graph import Place, feeds_of, standing
 from expectations.history import Release, State
 from expectations.spec import Cost
 from expectations.state import Fed
+from expectations.upstream_spec import consumed
 from infra.evidence_store import get_json
 from infra.packages import open_package
 from infra.spec_file import SpecFile
@@ -56,7 +57,7 @@ def requalified(subject: Subject, state: State, place: Place) -> list[Requalifie
     serving = subject.champion()
     # What is fed with a model that does not serve yet has its answers in its data alone.
     before = {**links, name: _link(job, serving)} if serving else links
-    after = {**links, name: Link(subject.scorer(), consumed(job.spec))}
+    after = {**links, name: Link(subject.scorer(), consumed(job.spec.data.upstream))}
 
     def asked(release: Release) -> Requalified:
         try:
