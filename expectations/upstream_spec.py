@@ -1,11 +1,10 @@
 """What a release spec says of columns that are other models' outputs."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 from pydantic import Field, field_validator
 
-from expectations.parts import Name, Part
+from expectations.parts import Name, Part, nearest
 from expectations.state import Fed
 
 # The outputs of a package that hold one value a record; of a classifier also the probability of one label.
@@ -33,9 +32,7 @@ class Upstream(Part):
     def _known(cls, name: str) -> str:
         if name in OUTPUTS or (name.startswith(PROBABILITY) and name != PROBABILITY):
             return name
-        near = difflib.get_close_matches(name, [*OUTPUTS, PROBABILITY], n=1)
-        told = "".join(near).replace(PROBABILITY, f"{PROBABILITY}LABEL") or f"{', '.join(OUTPUTS)}, {PROBABILITY}LABEL"
-        raise ValueError(f"{name!r} is no output; {'the nearest is' if near else 'there are'} {told}")
+        raise ValueError(f"{name!r} is no output;{nearest(name, [*OUTPUTS, f'{PROBABILITY}LABEL'])}")
 
 
 def consumed(upstream: Iterable[Upstream]) -> tuple[Fed, ...]:

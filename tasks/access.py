@@ -60,7 +60,9 @@ def required_columns(data: Data, name: str) -> set[str]:
     keys |= {column for lookup in data.lookups if lookup.source == name for column in (lookup.key, *lookup.columns)}
     if source is data.rows:
         needed |= {data.target} | ({data.split.group} if data.split.group else set())
-        sent = {*data.roles, *data.ignore, *(lookup.key for lookup in data.lookups)} - {*data.looked_up}
+        sent = {*data.roles, *data.ignore, *(lookup.key for lookup in data.lookups)}
+        sent |= {name for one in data.upstream for name in (one.column, *one.inputs.values())}
+        sent -= {*data.looked_up}
         needed |= set() if data.joins else sent
     return needed | keys
 

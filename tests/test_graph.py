@@ -261,8 +261,8 @@ def test_what_a_spec_consumes_is_what_the_ledger_is_told():
         ([{"model": "a", "column": "repaid"}], {}, "repaid is the target, and no feature"),
         ([{"model": "a", "column": "noise"}], {"ignore": ["noise"]}, "noise is under data.ignore, and no feature"),
         ([{"model": "a", "column": "x"}, {"model": "b", "column": "x"}], {}, "x is named twice"),
-        ([{"model": "a", "column": "x", "output": "predictions"}], {}, "the nearest is prediction"),
-        ([{"model": "a", "column": "x", "output": "probability"}], {}, "the nearest is probability:LABEL"),
+        ([{"model": "a", "column": "x", "output": "predictions"}], {}, "the nearest is 'prediction'"),
+        ([{"model": "a", "column": "x", "output": "probability"}], {}, "the nearest is 'probability:LABEL'"),
         ([{"model": "a", "column": "x", "output": "zzz"}], {}, "there are prediction, lower"),
     ],
 )

@@ -96,6 +96,18 @@ def test_a_release_that_helps_itself_and_hurts_who_takes_its_outputs_is_stopped(
     assert better["facts"]["label"] == "better"
 
 
+def test_a_declared_column_or_input_that_the_table_lacks_is_told_before_anything_is_made(chain):
+    at = chain[0]
+    spec = (
+        (at / "desk.yaml").read_text().replace("column: Estimated_Price", "column: Estimate, inputs: {Lot_Area: Lott}")
+    )
+    (at / "lacking.yaml").write_text(spec)
+    job = open_job(at / "lacking.yaml", chain[1], None)
+    found = [f.found for f in steps.access.fn(job) if f.outcome is Outcome.FAILED]
+    assert "Estimate" in found[0]
+    assert "Lott" in found[0]
+
+
 def test_its_tier_is_raised_and_its_identity_is_not_changed(chain, hurting):
     job = hurting.job
     assert job.spec.risk.told()["raised_by"] == ["its outputs feed a model: ames-desk (graph)"]
