@@ -284,7 +284,7 @@ MEANINGS = {
     "memory_mb": Meaning("megabytes that the package needs", "Raise serving.memory_mb, or take a smaller model."),
     # Interactions
     "downstream": Meaning(
-        "what {of} keeps of its margin on the new outputs, as a share of its loss",
+        "what {of} gains by the new outputs, plus the margin of its own spec, as a share of its loss",
         "Keep the meaning of the outputs, or release that model on them first; only its owner can waive this.",
     ),
     "confirmed": Meaning(
