@@ -34,6 +34,9 @@ RETRAINING_REFUSED = "seatrial.retraining.refused"
 RETRAINING_ENDED = "seatrial.retraining.ended"
 AUDIT_FAILED = "seatrial.audit.failed"
 
+# Without a cool-down an alarm asks each minute, and no oftener.
+LEAST_HOURS = 1 / 60
+
 PROGRESS = logging.getLogger("seatrial.progress")
 
 
@@ -50,7 +53,7 @@ def tell_wanted(store: str, release: Release, alarm: Alarm, cool_down_hours: flo
     zone.
     """
     lasted = at - datetime.fromisoformat(alarm.since)
-    turn = int(lasted / timedelta(hours=max(cool_down_hours, 1.0)))
+    turn = int(lasted / timedelta(hours=max(cool_down_hours, LEAST_HOURS)))
     more = {"alarm": alarm.name, "since": alarm.since, "cause": f"alarm {alarm.name}: {alarm.words}"}
     tell(RETRAINING_WANTED, store, release, alarm.words, f"{alarm.seq}/{turn}", **more)
 
