@@ -14,7 +14,7 @@ from infra import prefect_runs
 from infra.ledger import now as now_text
 from tasks.decide import take_in
 from tasks.job import open_ledger
-from tasks.wait import Act, forms, reports, rollouts, tellings, waiting
+from tasks.wait import Act, forms, news, reports, retrainings, rollouts, tellings, waiting
 
 
 @flow(name="remind", validate_parameters=False)
@@ -35,9 +35,12 @@ def remind(
     done = forms(state, since, prefect_runs.runs_of("decide", deployment), now)
     told_before = {run.key for run in prefect_runs.runs_of("tell", deployment)}
     serving = {model: state.releases[name] for model, name in state.models.items()}
-    told = [*tellings(since, now, remind_hours, escalate_hours), *reports(state, serving)]
+    told = [*tellings(since, now, remind_hours, escalate_hours), *reports(state, serving), *news(state, serving)]
     done += [act for act in told if act.key not in told_before]
     done += rollouts(state, since, prefect_runs.runs_of("rollout", deployment), now)
+    begun = [model for model, one in state.retrainings.items() if one.status == "begun"]
+    running = {model: prefect_runs.runs_of("retrain", f"{model} in {deployment}") for model in begun}
+    done += retrainings(state, running, now)
     for act in done:
         _do(act, state, store, deployment, form_hours, notify)
     lines = [f"take in {name}: a decision that was handed in" for name in taken]
@@ -55,6 +58,11 @@ def _do(act: Act, state: State, store: str, deployment: str, form_hours: float, 
     elif act.kind == "tell":
         parameters = {**mine, "told": act.told, "words": act.words, "notify": notify}
         prefect_runs.start("tell", deployment, parameters, act.key)
+    elif act.kind == "train anew":
+        release = state.releases[act.release]
+        last = state.retrainings[release.model]
+        more = {"cause": last.cause, "since": last.since}
+        events.tell(events.RETRAINING_WANTED, store, release, act.words, act.key, **more)
     elif act.kind == "roll out":
         events.tell(events.APPROVED, store, state.releases[act.release], act.words)
     else:

@@ -14,7 +14,7 @@ from flows import events
 from infra.ledger import now
 from tasks.ask import waits
 from tasks.job import open_ledger
-from tasks.wait import REPORT
+from tasks.wait import NEWS, REPORT
 
 EVENTS = {
     "due": events.DUE,
@@ -29,12 +29,14 @@ def tell(store: str, release: str, told: str, words: str, notify: str | None = N
     """Tells once, unless the release waits no more. Returns what was said. Raises where the block cannot be reached."""
     state = open_ledger(store).state()
     found = state.releases.get(release)
-    if found is None or (told != REPORT and not waits(state, found, now())):
+    of_release = told not in (REPORT, *NEWS)
+    if found is None or (of_release and not waits(state, found, now())):
         return f"{release} waits no more: nobody was told."
-    events.tell(EVENTS[told], store, found, words)
+    if told in EVENTS:
+        events.tell(EVENTS[told], store, found, words)
     if notify:
         block = cast(Any, Block.load(notify))
-        follow = "`seatrial history` tells more." if told == REPORT else "Decide in the Prefect UI."
+        follow = "`seatrial history` tells more." if not of_release else "Decide in the Prefect UI."
         block.notify(f"{words}. Model {found.model}, store {store}. {follow}", f"Seatrial: {told}")
     get_run_logger().info(words)
     return words

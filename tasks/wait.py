@@ -3,12 +3,13 @@
 Pure: it says what to do, and does nothing. Done twice it does no harm: every start has a key that counts once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from expectations.history import Release, State
+from expectations.state import MONITOR, Mode, Retraining
 from infra.ledger import Ledger
 from infra.prefect_runs import Run
 from tasks.ask import waits
@@ -20,13 +21,15 @@ GONE = timedelta(minutes=10)
 # What failed is not started again at once: it would fail again.
 AGAIN = timedelta(minutes=5)
 REPORT = "misbehaviour"
+# What is told of a model that serves, whether or not a release waits: the event was told when it happened.
+NEWS = ("alarm", "mode", "retraining refused")
 
 
 @dataclass(frozen=True)
 class Act:
     """One thing to do, for one release. `run` is the one to end; `key` makes a start count once; `words` say why."""
 
-    kind: Literal["ask", "close", "give up", "tell", "roll out"]
+    kind: Literal["ask", "close", "give up", "tell", "roll out", "train anew"]
     release: str
     words: str
     run: str = ""
@@ -115,6 +118,44 @@ def reports(state: State, owners: Mapping[str, Release]) -> list[Act]:
         if model in owners
         for one in told
     ]
+
+
+def news(state: State, owners: Mapping[str, Release]) -> list[Act]:
+    """What monitoring saw and did, each to be told once to whoever answers for the model that serves."""
+    found = []
+    for model, release in owners.items():
+        for alarm in state.alarms.get(model, ()):
+            found.append((release, "alarm", f"alarm {alarm.seq}", f"alarm {alarm.name}: {alarm.words}"))
+        mode = state.modes.get(model, Mode())
+        if mode.by == MONITOR:
+            found.append((release, "mode", f"mode {mode.since}", f"it is served in the mode {mode.name}: {mode.why}"))
+        if refusal := state.refusals.get(model):
+            words = f"it is not trained anew: {refusal.why}"
+            found.append((release, "retraining refused", f"refusal {refusal.seq}", words))
+    return [
+        Act("tell", release.id, f"{release.model}: {words}"[:500], key=f"{release.model} {key}", told=told)
+        for release, told, key, words in found
+    ]
+
+
+def retrainings(state: State, runs: Mapping[str, Sequence[Run]], now: datetime) -> list[Act]:
+    """Those that were begun and that nobody goes on with; `runs` are those of each model's flow `retrain`."""
+    return [
+        Act(
+            "train anew",
+            state.models[model],
+            f"nobody goes on with what began at {one.began}",
+            key=_after(one, runs[model]),
+        )
+        for model, one in state.retrainings.items()
+        if model in runs and one.status == "begun" and model in state.models
+        if now - datetime.fromisoformat(one.began) >= AGAIN and not any(_stands(run, now) for run in runs[model])
+    ]
+
+
+def _after(begun: Retraining, runs: Sequence[Run]) -> str:
+    last = max(runs, key=lambda run: run.since, default=None)
+    return f"{begun.began}/after {last.id if last else 'none'}"
 
 
 def rollouts(state: State, since: Mapping[str, datetime], runs: Iterable[Run], now: datetime) -> list[Act]:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expectations.state import Release, Report, Rollout, Stage, State
+from expectations.state import MONITOR, Alarm, Mode, Refusal, Release, Report, Retraining, Rollout, Stage, State
 from infra.prefect_runs import Run
-from tasks.wait import AGAIN, GONE, GRACE, forms, reports, rollouts, tellings
+from tasks.wait import AGAIN, GONE, GRACE, forms, news, reports, retrainings, rollouts, tellings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(hours=100)
@@ -181,3 +181,47 @@ def test_each_report_of_misbehaviour_is_told_once_of_the_release_that_serves():
     assert [(act.release, act.key, act.told, act.words) for act in acts] == [
         ("a", "report 7", "misbehaviour", "m: ann reports: odd prices")
     ]
+
+
+def begun(ago=timedelta(hours=1), status="begun"):
+    began = (NOW - ago).isoformat()
+    retraining = Retraining("alarm inputs", began, began, "2026-03-01T11:00:00", status)
+    return State(models={"m": "a"}, releases={"a": released("a", "champion")}, retrainings={"m": retraining})
+
+
+def test_a_retraining_that_nobody_goes_on_with_is_gone_on_with():
+    long_dead = run(ago=timedelta(minutes=30), failed=True)
+    [act] = retrainings(begun(), {"m": [long_dead]}, NOW)
+    assert (act.kind, act.release, act.key.split("/")[1]) == ("train anew", "a", "after run-1")
+    assert [act.kind for act in retrainings(begun(), {"m": []}, NOW)] == ["train anew"]
+
+
+@pytest.mark.parametrize(
+    ("state", "runs"),
+    [
+        (begun(), [run(is_open=True, ago=timedelta(hours=1))]),
+        (begun(), [run(ago=AGAIN - timedelta(seconds=1), failed=True)]),
+        (begun(timedelta(seconds=5)), []),
+        (begun(status="ended"), []),
+        (State(), []),
+    ],
+)
+def test_one_that_runs_or_ended_or_only_just_began_is_left_alone(state, runs):
+    assert retrainings(state, {"m": runs}, NOW) == []
+
+
+def test_what_monitoring_saw_and_did_is_told_once_each_to_whoever_answers_for_the_model():
+    champion = released("a", "champion")
+    seen = State(
+        models={"m": "a"},
+        alarms={"m": (Alarm(7, "inputs", "a", "", "income moved"),)},
+        modes={"m": Mode("warn", None, "12:00", "alarm inputs", MONITOR)},
+        refusals={"m": Refusal(9, "", "alarm inputs", "income: 1,000 times training's")},
+    )
+    assert [(act.told, act.key) for act in news(seen, {"m": champion})] == [
+        ("alarm", "m alarm 7"),
+        ("mode", "m mode 12:00"),
+        ("retraining refused", "m refusal 9"),
+    ]
+    by_a_person = State(models={"m": "a"}, modes={"m": Mode("warn", None, "12:00", "a storm", "vera")})
+    assert news(by_a_person, {"m": champion}) == []
