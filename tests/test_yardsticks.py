@@ -159,7 +159,7 @@ def test_before_any_label_less_confidence_is_an_estimate_of_less_quality():
     for at, frame in enumerate(unsure):
         running = advance(yardsticks, running, count(yardsticks, frame, frame[:0]), MINUTE * at)
     answers = {one.alarm: one for one in judge_running(yardsticks, running)}
-    assert alarmed(answers) == {"estimated_quality"}
+    assert alarmed(answers) == {"estimated_quality", "predictions"}
     assert answers["quality"].standing is Standing.CANNOT_TELL
     assert "nothing was counted yet" in answers["quality"].words
 

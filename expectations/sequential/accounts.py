@@ -80,7 +80,7 @@ def divergence(one: Numbers, other: Numbers) -> Numbers:
 
 @dataclass(frozen=True, eq=False)
 class Account:
-    """One alarm after `ticks` ticks of its `round`; a round ends when an alarm has ended, and the next one asks anew.
+    """One alarm after `ticks` ticks with values of its `round`, which ends when an alarm has: the next one asks anew.
 
     `at_play` (N, K, J): what the bets hold. `best` (K,): logarithm of the most that the evidence against each level
     ever was. `spoke` (N,): strands that were enough for an alarm by themselves. `seen` (N,): values in this round.
@@ -125,11 +125,15 @@ def threshold(asked: Asked, account: Account) -> float:
 
 
 def go_on(asked: Asked, account: Account, sums: Sums) -> Account:
-    """The account after further ticks; one at a time or all at once comes to the same."""
-    begins, waits = money_from(account.ticks, len(sums.when))
-    for at in range(len(sums.when)):
+    """The account after further ticks; one at a time or all at once comes to the same.
+
+    In a tick without values nothing is bet, and no money begins to: what waits is for those that come.
+    """
+    there = np.flatnonzero(sums.count.any(axis=1))
+    begins, waits = money_from(account.ticks, len(there))
+    for at, begin_with, wait in zip(there, begins, waits, strict=True):
         tick = (sums.count[at], sums.total[at], np.clip(sums.total[at] - sums.squares[at], 0, None))
-        account = _bet(asked, account, tick, float(begins[at]), float(waits[at]))
+        account = _bet(asked, account, tick, float(begin_with), float(wait))
         account = _remember(asked, account, int(sums.when[at]), tick[0], tick[1])
     return account
 

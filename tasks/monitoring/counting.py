@@ -53,6 +53,7 @@ def count(yardsticks: Yardsticks, rows: pl.DataFrame, labelled: pl.DataFrame) ->
     """The sums of one tick: `rows` are new predictions that fell to the release (no shadow), `labelled` ones whose
     truth is new, with `truth` and `truth_number` beside the log's columns. No row was counted before."""
     found = Counted({name: np.zeros((3, _strands(some))) for name, some in yardsticks.measures.items()})
+    labelled = labelled.filter(pl.col("truth").is_not_null()) if "truth" in labelled.columns else labelled
     for name, some in yardsticks.measures.items():
         frame = labelled if name in LABELLED else rows
         for part in (frame[at : at + AT_ONCE] for at in range(0, len(frame), AT_ONCE)):

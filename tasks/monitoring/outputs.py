@@ -1,5 +1,6 @@
 """What is measured of answers, before anybody knows the truth."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import polars as pl
 
 from expectations.monitoring_spec import WatchedSpeed
 from expectations.spec import ReleaseSpec
-from tasks.monitoring.measures import Found, at_cuts, at_levels, one_way
+from tasks.monitoring.measures import Found, Measure, at_cuts, at_levels, one_way
 from tasks.monitoring.places import (
     FLAGS,
     ODDITY,
@@ -37,11 +38,23 @@ def oddity_measures(_spec: ReleaseSpec, reference: ReferenceRows) -> Found:
 
 
 def prediction_measures(spec: ReleaseSpec, reference: ReferenceRows) -> Found:
-    """Deciles of a number; of classes how often each is said."""
+    """Deciles of a number; of classes how often each is said, and deciles of its chance (of more than two classes, of
+    the greatest chance)."""
     rows = reference.rows.filter(pl.Series(own(reference.rows)))
     if spec.model.task == "regression":
         return [at_cuts(PREDICTION, "the prediction", numbers(rows[PREDICTION]), {"own": True})], []
-    return [at_levels(PREDICTION, "the prediction", rows[PREDICTION], {"own": True})], []
+    found = [at_levels(PREDICTION, "the prediction", rows[PREDICTION], {"own": True})]
+    if PROBABILITIES in rows.columns:
+        found.append(_chances(reference.signature["classes"], rows))
+    return found, []
+
+
+def _chances(classes: Sequence[str], rows: pl.DataFrame) -> Measure:
+    if len(classes) == 2:
+        chances, name, of = rows[PROBABILITIES].list.last(), f"the chance of {classes[-1]}", "last"
+    else:
+        chances, name, of = rows[PROBABILITIES].list.max(), "the greatest chance", "greatest"
+    return at_cuts(PROBABILITIES, name, numbers(chances), {"own": True, "of": of})
 
 
 def guard_measures(_spec: ReleaseSpec, reference: ReferenceRows) -> Found:

@@ -68,8 +68,10 @@ def error_scale(spec: ReleaseSpec, rows: pl.DataFrame) -> float | None:
 
 
 def at_most(detail: Detail, rows: pl.DataFrame) -> Floats:
-    """Is the number at most each cut?"""
-    values = numbers(rows[detail["column"]])
+    """Is the number at most each cut? Of several numbers a row, the last one or the greatest."""
+    column = rows[detail["column"]]
+    of_list = detail.get("of")
+    values = numbers(column if of_list is None else column.list.last() if of_list == "last" else column.list.max())
     found = (values[:, None] <= np.array(detail["cuts"])).astype(np.float64)
     found[~_counted(detail, rows) | np.isnan(values)] = np.nan
     return found
