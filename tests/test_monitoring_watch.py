@@ -1,0 +1,213 @@
+"""What serves is watched turn by turn: nothing is counted twice, nothing is lost, and what moved is told with words."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from watched import MODEL, Watched, answer
+
+from expectations.alarms import named
+from expectations.sequential.standing import Standing
+from tasks.monitoring import watch
+from tasks.monitoring.keeping import keep, newest
+from tasks.monitoring.names import full, short
+
+NAME = st.builds(
+    "predictions/cars/2026-01-{:02d}/120000-{}-{:06d}.parquet".format,
+    st.integers(1, 31),
+    st.sampled_from(["7-a1", "8"]),
+    st.integers(0, 999_999),
+)
+
+
+@pytest.fixture
+def watched(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEATRIAL_HOME", str(tmp_path / "home"))
+    return Watched(tmp_path)
+
+
+def in_feet(rows):
+    """Weights in another unit."""
+    return rows.assign(**{"weight kg": rows["weight kg"] * 2.2})
+
+
+def raised(watched):
+    return [one for one in watched.ledger.read() if one.kind == "alarm raised"]
+
+
+def numbers_of(watched):
+    return [key for key in watched.store.keys(f"monitoring/{MODEL}/r1/0/")]
+
+
+@given(st.sets(NAME))
+def test_names_kept_short_are_the_same_names(names):
+    assert full(short(names)) == names
+
+
+def test_clean_traffic_raises_nothing_and_every_row_is_counted_once(watched):
+    for _ in range(12):
+        watched.ask()
+        turn = watched.look()
+    assert (turn.kept.rows, raised(watched)) == (12 * 200, [])
+    assert sum(hour["rows"] for hour in turn.kept.hours) == sum(hour["labelled"] for hour in turn.kept.hours) == 2400
+
+
+def test_a_turn_without_news_writes_nothing(watched):
+    watched.ask()
+    watched.look()
+    before = numbers_of(watched)
+    assert watched.look(seconds=5).kept.rows == 200
+    assert numbers_of(watched) == before
+
+
+def test_drift_raises_an_alarm_with_words_delay_budget_and_figures(watched):
+    for _ in range(5):
+        watched.ask()
+    watched.look()
+    began = watched.clock
+    while not raised(watched) and watched.clock < began + timedelta(minutes=30):
+        watched.ask(change=in_feet, truths=False)
+        watched.look()
+    body = next(one.body for one in raised(watched) if one.body["alarm"] == "inputs")
+    assert "weight kg" in body["words"], body["words"]
+    assert "Since about" in body["words"]
+    assert (body["by"], body["budget_s"]) == ("monitor", 3600)
+    assert 0 <= body["delay_s"] <= 15 * 60
+    assert watched.store.get_blob(body["evidence"])
+
+
+def test_errors_are_counted_where_nobody_answered(watched):
+    for _ in range(10):
+        watched.ask(truths=False)
+        watched.ask(60, truths=False, error="it failed")
+    watched.look()
+    assert named(watched.ledger.state(), MODEL, "errors")
+
+
+def test_labels_that_come_late_are_joined_once_and_worse_ones_raise_quality_again(watched):
+    names = [watched.ask(truths=False) for _ in range(10)]
+    turn = watched.look()
+    assert answer(turn, "quality").judged.standing is Standing.CANNOT_TELL
+    for name in names:
+        watched.tell(name, [0.0] * 200)
+        watched.tell(name, [0.0] * 200, source="again")
+    turn = watched.look()
+    assert sum(hour.get("labelled", 0) for hour in turn.kept.hours) == 2000
+    on = named(watched.ledger.state(), MODEL, "quality")
+    assert on.times >= 2
+    assert len([one for one in raised(watched) if one.body["alarm"] == "quality"]) == 1
+    for name in names:
+        watched.tell(name, [0.0] * 200, source="late again")
+    assert sum(hour.get("labelled", 0) for hour in watched.look().kept.hours) == 2000
+
+
+def test_a_truth_that_is_there_before_its_prediction_counts_too(watched):
+    watched.tell("q1", [200.0] * 50)
+    watched.look()
+    watched.ask(50, truths=False)
+    turn = watched.look()
+    assert turn.kept.hours[-1]["labelled"] == 50
+
+
+def test_shadow_rows_and_those_of_a_challenger_are_not_the_champions(watched):
+    watched.ask(truths=False)
+    watched.ask(truths=False, shadow=True, change=in_feet)
+    watched.ask(truths=False, release="r2", change=in_feet)
+    assert watched.look().kept.rows == 200
+
+
+def test_killed_before_it_was_kept_it_counts_again_and_killed_after_it_goes_on(watched, monkeypatch):
+    watched.look()
+    watched.ask(change=in_feet, n=2000)
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watch, "keep", dies)
+        with pytest.raises(KeyboardInterrupt):
+            watched.look()
+    with monkeypatch.context() as patch:
+        patch.setattr(watch, "settle", dies)
+        with pytest.raises(KeyboardInterrupt):
+            watched.look()
+    kept = newest(watched.store, f"monitoring/{MODEL}/r1/0")
+    assert (kept.rows, raised(watched)) == (2000, [])
+    turn = watched.look()
+    assert turn.kept == kept
+    assert [one.body["alarm"] for one in raised(watched)].count("inputs") == 1
+
+
+def test_of_two_monitors_at_once_one_counts_and_the_other_goes_on_from_there(watched, monkeypatch):
+    watched.look()
+    watched.ask(truths=False)
+
+    def late(store, folder, kept):
+        monkeypatch.setattr(watch, "keep", keep)
+        watched.look()
+        return keep(store, folder, kept)
+
+    monkeypatch.setattr(watch, "keep", late)
+    turn = watched.look()
+    assert (turn.kept.rows, len(numbers_of(watched))) == (200, 2)
+
+
+def test_an_alarm_ends_when_it_was_calm_and_the_next_one_is_another(watched):
+    watched.ask(change=in_feet, n=2000, truths=False)
+    watched.look()
+    assert named(watched.ledger.state(), MODEL, "inputs")
+    for _ in range(20):
+        watched.ask(400, truths=False)
+        watched.look()
+    ended = [one.body for one in watched.ledger.read() if one.kind == "alarm ended"]
+    assert "inputs" in {one["alarm"] for one in ended}
+    assert "calm for 10 minutes" in ended[0]["why"]
+    watched.ask(change=in_feet, n=4000, truths=False)
+    watched.look()
+    assert [one.body["alarm"] for one in raised(watched)].count("inputs") == 2
+
+
+def test_no_request_ever_is_no_silence_and_none_for_an_hour_is(watched):
+    assert answer(watched.look(hours=5), "silence").judged.standing is Standing.CANNOT_TELL
+    watched.ask()
+    assert answer(watched.look(minutes=50), "silence").judged.standing is Standing.QUIET
+    turn = watched.look(minutes=75)
+    body = next(one.body for one in turn.records)
+    assert (body["alarm"], "the last request was at" in body["words"]) == ("silence", True)
+    assert 10 * 60 <= body["delay_s"] <= 20 * 60
+    watched.clock += timedelta(minutes=90)
+    watched.ask()
+    watched.look()
+    assert named(watched.ledger.state(), MODEL, "silence")
+    watched.clock += timedelta(minutes=11)
+    watched.ask()
+    watched.look()
+    assert not named(watched.ledger.state(), MODEL, "silence")
+
+
+def test_cost_is_an_alarm_only_beyond_a_limit_and_unknown_without_a_measured_cost(watched):
+    watched.ask()
+    assert answer(watched.look(), "cost").judged.standing is Standing.CANNOT_TELL
+    measured = {"metrics": [{"metric": "money_per_million", "value": 10_000.0}]}
+    watched.spec["monitoring"]["alarms"]["cost"] = {"per_day": 1.0}
+    watched.judged_and_promoted("r2", costs=measured)
+    watched.clock += timedelta(seconds=5)
+    watched.ask(90, release="r2")
+    assert answer(watched.look(), "cost").judged.standing is Standing.QUIET
+    watched.ask(60, release="r2")
+    turn = watched.look()
+    assert answer(turn, "cost").judged.times == pytest.approx(1.5)
+    assert "1.5 USD" in named(watched.ledger.state(), MODEL, "cost").words
+
+
+def test_a_release_that_came_back_is_watched_anew(watched):
+    watched.clock = datetime.now(UTC)
+    watched.ask()
+    watched.look()
+    watched.judged_and_promoted("r2")
+    watched.append("rolled back", release="r2", why="a test", by="vera")
+    watched.clock = datetime.now(UTC)
+    watched.ask(100)
+    turn = watched.look()
+    assert (turn.served.folder, turn.kept.rows) == (f"monitoring/{MODEL}/r1/1", 100)
