@@ -79,7 +79,8 @@ def tell_alarms(store_url: str, store: Store, ledger: Ledger, model: str, now: d
     monitoring = served(store, ledger, model).monitoring
     release = state.releases[state.models[model]]
     for alarm in state.alarms.get(model, ()):
-        if getattr(monitoring.alarms, alarm.name).retrain:
+        part = getattr(monitoring.alarms, alarm.name, None)
+        if part is not None and part.retrain:
             events.tell_wanted(store_url, release, alarm, monitoring.retrain.cool_down_hours, now)
 
 

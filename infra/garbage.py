@@ -54,11 +54,17 @@ def _roots(store: Store) -> Iterator[bytes]:
     """What records and answers say. Raises Corrupt where one cannot be read: what it names could not be told."""
     from securesystemslib.dsse import Envelope
 
+    # Of what monitoring saw each turn holds all; the last one alone is read again.
+    yield from (store.get(key) for key in _last_of_each_folder(store.keys("monitoring/")))
     for key in (*store.keys("ledger/"), *store.keys("steps/")):
         try:
             yield Envelope.from_dict(json.loads(store.get(key))).payload
         except (ValueError, KeyError, TypeError):
             raise Corrupt(f"{key}: cannot be read, so nothing is garbage. `seatrial verify` tells more.") from None
+
+
+def _last_of_each_folder(keys: Iterable[str]) -> Iterable[str]:
+    return {key.rpartition("/")[0]: key for key in sorted(keys)}.values()
 
 
 def _json(store: Store, digest: str) -> bytes | None:

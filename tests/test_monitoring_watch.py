@@ -9,6 +9,7 @@ from watched import MODEL, Watched, answer
 
 from expectations.alarms import named
 from expectations.sequential.standing import Standing
+from infra.garbage import garbage, remove_garbage
 from tasks.monitoring import watch
 from tasks.monitoring.keeping import keep, newest
 from tasks.monitoring.names import full, short
@@ -59,6 +60,18 @@ def test_a_turn_without_news_writes_nothing(watched):
     before = numbers_of(watched)
     assert watched.look(seconds=5).kept.rows == 200
     assert numbers_of(watched) == before
+
+
+def test_what_was_seen_last_is_no_garbage_and_what_was_seen_before_is(watched):
+    watched.ask()
+    watched.look()
+    watched.ask()
+    watched.look()
+    found = garbage(watched.store, timedelta(0))
+    assert len(found) == 2
+    remove_garbage(watched.store, found, timedelta(0))
+    watched.ask()
+    assert watched.look().kept.rows == 600
 
 
 def test_drift_raises_an_alarm_with_words_delay_budget_and_figures(watched):
