@@ -175,7 +175,7 @@ def test_an_alarm_ends_when_it_was_calm_and_the_next_one_is_another(watched):
         watched.look()
     ended = [one.body for one in watched.ledger.read() if one.kind == "alarm ended"]
     assert "inputs" in {one["alarm"] for one in ended}
-    assert "calm for 10 minutes" in ended[0]["why"]
+    assert "calm for 10 minutes: at most half a tolerance" in ended[0]["why"]
     watched.ask(change=in_feet, n=4000, truths=False)
     watched.look()
     assert [one.body["alarm"] for one in raised(watched)].count("inputs") == 2

@@ -89,8 +89,8 @@ def anew(yardsticks: Told, running: Told, over: Iterable[str]) -> dict[str, Any]
 
 
 def loudest(yardsticks: Told, running: Told, alarm: str, most: int) -> list[dict[str, Any]]:
-    """Of one alarm the places with the most evidence that they moved: what is found there, of how many, and what is
-    tolerated. Empty where it is not measured."""
+    """Of one alarm the places where something speaks for a change, the most of it first: what is found there, of how
+    many rows, and what is tolerated."""
     yard = yardsticks_from_json(yardsticks)
     account = running_from_json(yard, running).accounts.get(alarm)
     return _places(yard, alarm, account, most) if account else []
@@ -98,7 +98,7 @@ def loudest(yardsticks: Told, running: Told, alarm: str, most: int) -> list[dict
 
 def _places(yard: Yardsticks, alarm: str, account: Account, most: int) -> list[dict[str, Any]]:
     asked, strength = yard.asked()[alarm], evidence_of(account)[0][:, 0]
-    order = [int(at) for at in np.argsort(-strength, kind="stable") if account.count[at]]
+    order = [int(at) for at in np.argsort(-strength, kind="stable") if account.count[at] and strength[at] > 1]
     return [_place(asked, account, at, float(strength[at])) for at in order[:most]]
 
 

@@ -61,10 +61,12 @@ def build_report(store: Store, ledger: Ledger, model: str, now: datetime) -> Rep
         raise CannotAsk(f"{what.release.id}: nothing was seen of it yet. `seatrial monitor {model}` looks at it once.")
     records, state = [one for one in ledger.read() if one.model == model], ledger.state()
     periods, lines = drawn(what, kept)
+    seen = answers(what, kept, now)
     told = {
         **_head(what, kept, state, now),
-        "alarms": _alarms(what, state, answers(what, kept, now)),
+        "alarms": _alarms(what, state, seen),
         "inputs": judging.loudest(get_json(store, kept.yardsticks)["judging"], kept.running, "inputs", MOST_INPUTS),
+        "inputs_known": any(one.name == "inputs" and one.judged.standing != "cannot tell" for one in seen),
         "lines": [asdict(line) for line in lines],
         "times": [one.time.isoformat() for one in periods],
         "trends": [one.as_json() for one in trends_of(what, kept, now)],

@@ -1,7 +1,7 @@
 """What is usual of a release: its own rows, scored by its package, and the same figures of them as of live ones."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,16 @@ def own_rows(served: Served) -> ReferenceRows:
     test, train = (_evenly(read_part(served.store, manifest, part)) for part in (TEST, TRAIN))
     scorer, target = open_package(served.store, served.release.package_digest), test[served.spec.data.target]
     truth = target.to_numpy(dtype=np.float64) if served.spec.model.task == "regression" else label_text(target)
-    return reference_of(scorer, test, truth, train)
+    return _with_latencies(served, reference_of(scorer, test, truth, train))
+
+
+def _with_latencies(served: Served, own: ReferenceRows) -> ReferenceRows:
+    """With what its dossier measured; null where it measured fewer."""
+    measured, n = served.records("latency").get("latency_ms", pd.Series(dtype=float)).tolist(), len(own.rows)
+    if not measured:
+        return own
+    column = pl.Series([*measured, *[None] * n][:n], dtype=pl.Float64)
+    return replace(own, rows=own.rows.with_columns(latency_ms=column))
 
 
 def _evenly(rows: pd.DataFrame) -> pd.DataFrame:
