@@ -51,6 +51,7 @@ for command in (
     traffic_commands.go_ahead,
     work_command.work,
     monitor_command.monitor,
+    monitor_command.end_alarm,
     report_command.report,
     up_command.up,
     store_commands.status,

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from flows.answering import COULD_NOT_ASK, DONE, NO, Command, answer, as_json, store_option
+from flows.answering import COULD_NOT_ASK, DONE, NO, Command, answer, as_json, person_option, store_option
 
 SIGNS = {"quiet": "✓", "alarm": "✗", "cannot tell": "~"}
 
@@ -29,6 +29,32 @@ def monitor(model: str | None, store_url: str, json_: bool) -> None:
         for problem in one["problems"]:
             click.echo(f"✗ {one['model']}: {problem}", err=True)
     sys.exit(_code(done))
+
+
+@click.command("end-alarm", cls=Command)
+@click.argument("model")
+@click.argument("alarm")
+@store_option
+@person_option
+@click.option("--why", required=True, help="The reason; it is kept in the ledger.")
+@as_json
+def end_alarm(model: str, alarm: str, store_url: str, person: str, why: str, json_: bool) -> None:
+    """Say that an alarm is over, as where nobody is answered and so nothing can calm it. It is watched anew.
+
+    Example: seatrial end-alarm ames-price inputs --store ./store --as vera@example.com --why "the source is mended"
+    """
+    from infra.store import open_store
+    from tasks.act import act
+    from tasks.job import open_ledger
+    from tasks.monitoring.served import served
+    from tasks.monitoring.watch import end_alarm as end
+    from tasks.rollout.drive import utc_now
+
+    ledger = open_ledger(store_url)
+    end(served(open_store(store_url), ledger, model), alarm, person, why)
+    done = act(ledger, model, utc_now())
+    value = {"model": model, "alarm": alarm, "changes": done}
+    answer(json_, value, "\n".join([f"{model}: the alarm {alarm} is over.", *done]))
 
 
 def _code(done: list[dict[str, Any]]) -> int:

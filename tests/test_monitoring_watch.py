@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 from watched import MODEL, Watched, answer
 
 from expectations.alarms import named
+from expectations.errors import CannotAsk
 from expectations.sequential.standing import Standing
 from infra.garbage import garbage, remove_garbage
+from tasks.act import act
 from tasks.monitoring import watch
 from tasks.monitoring.keeping import keep, newest
 from tasks.monitoring.names import full, short
+from tasks.monitoring.watch import end_alarm
 
 NAME = st.builds(
     "predictions/cars/2026-01-{:02d}/120000-{}-{:06d}.parquet".format,
@@ -224,3 +227,33 @@ def test_a_release_that_came_back_is_watched_anew(watched):
     watched.ask(100)
     turn = watched.look()
     assert (turn.served.folder, turn.kept.rows) == (f"monitoring/{MODEL}/r1/1", 100)
+
+
+def test_where_nobody_is_answered_a_person_ends_the_alarm_and_it_is_watched_anew(watched):
+    watched.ask(truths=True, off=500.0, n=1000)
+    watched.look()
+    act(watched.ledger, MODEL, watched.clock)
+    assert watched.ledger.state().modes[MODEL].name == "refuse"
+    turn = watched.look(hours=9)
+    assert answer(turn, "silence").judged.standing is Standing.CANNOT_TELL
+    assert named(watched.ledger.state(), MODEL, "quality")
+    with pytest.raises(CannotAsk, match=r"On are: .*quality"):
+        end_alarm(turn.served, "cost", "vera", "mended")
+    for alarm in [one.name for one in watched.ledger.state().alarms[MODEL]]:
+        end_alarm(turn.served, alarm, "vera", "mended")
+    act(watched.ledger, MODEL, watched.clock)
+    assert watched.look(minutes=5).records == ()
+    assert watched.ledger.state().modes[MODEL].name == "normal"
+    watched.ask(truths=True, off=500.0, n=1000)
+    watched.look()
+    assert named(watched.ledger.state(), MODEL, "quality")
+
+
+def test_a_mode_that_is_set_ends_no_silence(watched):
+    watched.ask()
+    watched.look(minutes=75)
+    assert named(watched.ledger.state(), MODEL, "silence")
+    watched.mode("warn")
+    watched.look(minutes=5)
+    watched.look(minutes=100)
+    assert named(watched.ledger.state(), MODEL, "silence")

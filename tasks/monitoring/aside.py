@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from expectations.sequential.standing import Judged, Standing
+from expectations.state import Mode
 from tasks.monitoring.keeping import Kept
 from tasks.monitoring.periods import last_day, period_from_json
 from tasks.monitoring.seen import Seen
@@ -11,20 +12,24 @@ from tasks.monitoring.served import Served
 MILLION = 1e6
 
 
-def silence(served: Served, kept: Kept, mode: str, now: datetime) -> Seen | None:
-    """Has nobody asked for too long? Before the first request nobody can tell; a model that is off is not asked."""
+def silence(served: Served, kept: Kept, mode: Mode, now: datetime) -> Seen | None:
+    """Has nobody asked for too long? Before the first request nobody can tell, nor where nobody is answered."""
     watched = served.alarms.silence
     if watched is None:
         return None
     if kept.last is None:
         return _answer("silence", Standing.CANNOT_TELL, f"no request since it began to serve at {_clock(kept.since)}.")
-    if mode == "off":
-        return _answer("silence", Standing.CANNOT_TELL, "the model is switched off: nobody is answered.")
-    idle = (now - datetime.fromisoformat(kept.last)).total_seconds() / 60
-    words = f"the last request was at {_clock(kept.last)}, {idle:.3g} minutes ago"
+    if mode.name in ("refuse", "off"):
+        return _answer(
+            "silence", Standing.CANNOT_TELL, f"in mode {mode.name} nobody is answered, and nothing is logged."
+        )
+    # After it was switched off nobody may have noticed yet that it answers again.
+    quiet_from = max(datetime.fromisoformat(kept.last), datetime.fromisoformat(mode.since or kept.since))
+    idle = (now - quiet_from).total_seconds() / 60
+    words = f"the last request was at {_clock(kept.last)}, {idle:.3g} minutes without one"
     if idle <= watched.minutes:
         return _answer("silence", Standing.QUIET, f"{words}.", calm=_lasts(served, kept, now))
-    since = datetime.fromisoformat(kept.last) + timedelta(minutes=watched.minutes)
+    since = quiet_from + timedelta(minutes=watched.minutes)
     judged = Judged(
         "silence", Standing.ALARM, f"silence: {words}; {watched.minutes:g} minutes are silence.", idle / watched.minutes
     )
@@ -33,6 +38,9 @@ def silence(served: Served, kept: Kept, mode: str, now: datetime) -> Seen | None
 
 def _lasts(served: Served, kept: Kept, now: datetime) -> bool:
     """Whether requests have come again for long enough."""
+    watched, asked = served.alarms.silence, now - datetime.fromisoformat(kept.last or kept.since)
+    if watched is None or asked > timedelta(minutes=watched.minutes):
+        return False
     back = timedelta(minutes=served.monitoring.calm_minutes)
     return kept.resumed is None or now - datetime.fromisoformat(kept.resumed) >= back
 

@@ -83,7 +83,7 @@ def anew(yardsticks: Told, running: Told, over: Iterable[str]) -> dict[str, Any]
     """After these alarms have ended, they are asked about anew."""
     yard = yardsticks_from_json(yardsticks)
     state = running_from_json(yard, running)
-    for name in over:
+    for name in (name for name in over if name in state.accounts):
         state = ended(yard, state, name)
     return state.as_json() | {"when": running["when"]}
 

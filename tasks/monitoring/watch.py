@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from expectations.history import Record
+from expectations.alarms import named
+from expectations.errors import CannotAsk
+from expectations.history import Record, State
 from expectations.state import Mode
 from infra.evidence_store import get_json, put_json
 from infra.ledger import Ledger
@@ -21,6 +23,7 @@ from tasks.monitoring.reading import News, Reading
 from tasks.monitoring.seen import Seen
 from tasks.monitoring.served import Served, served
 from tasks.monitoring.usual import Usual, own_rows, usual_from_json, usual_of
+from tasks.traffic import Said
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def usual(what: Served, kept: Kept) -> Usual:
 
 def answers(what: Served, kept: Kept, now: datetime) -> list[Seen]:
     """Each watched alarm's answer, of what was kept."""
-    mode = what.ledger.state().modes.get(what.model, Mode()).name
+    mode = what.ledger.state().modes.get(what.model, Mode())
     told = [aside.silence(what, kept, mode, now), aside.cost(what, kept, now)]
     return [*judging.answers(get_json(what.store, kept.yardsticks)["judging"], kept.running), *filter(None, told)]
 
@@ -129,10 +132,32 @@ def _begin_anew(what: Served, kept: Kept, seen: list[Seen]) -> tuple[Kept, list[
     over = [one.name for one in seen if one.spoke and one.calm]
     if not over:
         return kept, seen
-    yardsticks = get_json(what.store, kept.yardsticks)["judging"]
-    running = judging.anew(yardsticks, kept.running, over)
-    anew = replace(kept, number=kept.number + 1, running=running)
+    anew = _anew(what, kept, over)
     if keep(what.store, what.folder, anew):
         return anew, seen
     # Another monitor went on: what follows from what it kept is its own to tell, or the next turn's.
     return kept, [one for one in seen if one.name not in over]
+
+
+def _anew(what: Served, kept: Kept, over: Iterable[str]) -> Kept:
+    running = judging.anew(get_json(what.store, kept.yardsticks)["judging"], kept.running, over)
+    return replace(kept, number=kept.number + 1, running=running)
+
+
+def end_alarm(what: Served, alarm: str, person: str, why: str) -> None:
+    """A person says that an alarm is over, as where no rows come that could calm it. What was seen so far speaks no
+    more. Raises CannotAsk where it is not on."""
+    on = [one.name for one in what.ledger.state().alarms.get(what.model, ())]
+    if alarm not in on:
+        raise CannotAsk(
+            f"{what.model}: expected an alarm that is on, found {alarm!r}. On are: {', '.join(on) or 'none'}."
+        )
+    while (kept := newest(what.store, what.folder)) is not None:
+        if keep(what.store, what.folder, _anew(what, kept, [alarm])):
+            break
+
+    def say(state: State) -> Said | None:
+        ended = {"alarm": alarm, "why": why, "by": person}
+        return ("alarm ended", what.model, ended) if named(state, what.model, alarm) else None
+
+    what.ledger.decide_and_append(say)
