@@ -15,7 +15,9 @@ from tasks.act import act
 from tasks.monitoring import watch
 from tasks.monitoring.keeping import keep, newest
 from tasks.monitoring.names import full, short
-from tasks.monitoring.watch import end_alarm
+from tasks.monitoring.periods import period_from_json
+from tasks.monitoring.report import build_report
+from tasks.monitoring.watch import end_alarm, usual
 
 NAME = st.builds(
     "predictions/cars/2026-01-{:02d}/120000-{}-{:06d}.parquet".format,
@@ -257,3 +259,24 @@ def test_a_mode_that_is_set_ends_no_silence(watched):
     watched.look(minutes=5)
     watched.look(minutes=100)
     assert named(watched.ledger.state(), MODEL, "silence")
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_classes_are_watched_by_their_chances_and_their_truths(tmp_path, monkeypatch, numbers):
+    monkeypatch.setenv("SEATRIAL_HOME", str(tmp_path / "home"))
+    watched = Watched(tmp_path, numbers=numbers)
+    for _ in range(8):
+        watched.ask(400)
+        turn = watched.look()
+    assert raised(watched) == []
+    hour, own = period_from_json(turn.kept.hours[-1]), usual(turn.served, turn.kept)
+    assert own.meaning.counted == ("1" if numbers else "dear")
+    assert hour.said / hour.answered == pytest.approx(own.figures.said / own.figures.answered, abs=0.06)
+    assert hour.loss / hour.labelled == pytest.approx(own.figures.loss / own.figures.labelled, abs=0.05)
+    assert hour.expected / hour.expecting == pytest.approx(own.figures.expected / own.figures.expecting, abs=0.05)
+    assert 0 < hour.calibration_error() < 0.1
+    watched.ask(2000, off=-5000.0)
+    watched.look()
+    assert named(watched.ledger.state(), MODEL, "quality")
+    page = build_report(watched.store, watched.ledger, MODEL, watched.clock).page()
+    assert "Wrong answers that it expects of itself" in page

@@ -8,7 +8,7 @@ import pandas as pd
 import people
 import pyarrow as pa
 from guarded import cars
-from served import GOOD, Written, price_graph
+from served import GOOD, Written, class_graph, price_graph
 
 from expectations.records import PACKAGE_SIGNATURE
 from expectations.serving_spec import PredictionLog
@@ -43,10 +43,14 @@ SPEC = {
 class Watched(Written):
     """The model `cars`; `r1` serves. `clock` is the time of the next request, always after it began to serve."""
 
-    def __init__(self, folder, **monitoring):
+    def __init__(self, folder, numbers=None):
+        """`numbers`: not the price, but whether a car is dear, as 1 or 0, or as text."""
         super().__init__(folder, MODEL)
-        self.spec = {**SPEC, "monitoring": {**SPEC["monitoring"], **monitoring}}
-        self.graph = price_graph()
+        self.spec, self.numbers = SPEC, numbers
+        if numbers is not None:
+            told = {"task": "binary", "positive": 1 if numbers else "dear"}
+            self.spec = {**SPEC, "model": {**SPEC["model"], **told}, "rollout": {}}
+        self.graph = price_graph() if numbers is None else class_graph(numbers=numbers)
         self.scorer = Scorer(self.graph)
         self._made = 0
         self.judged_and_promoted("r1")
@@ -70,11 +74,17 @@ class Watched(Written):
         self.append("promoted", release=name, without_rollout="a test")
 
     def _manifest(self):
-        rows, out = cars(4000, seed=5), io.BytesIO()
+        rows, out = self._with_truth(cars(4000, seed=5)), io.BytesIO()
         rows.to_parquet(out)
         split = (np.arange(len(rows)) % 2).astype(np.int8)
         blobs = {"data": self.store.put_blob(out.getvalue()), "split": self.store.put_blob(split.tobytes())}
         return put_json(self.store, {"blobs": blobs})
+
+    def _with_truth(self, rows):
+        if self.numbers is None:
+            return rows
+        dear = (rows["price"] > 670).astype(int)
+        return rows.assign(price=dear if self.numbers else np.where(dear, "dear", "cheap"))
 
     def ask(self, n=200, minutes=1.0, change=None, truths=True, off=0.0, error=None, shadow=False, release="r1"):
         """n rows in one request at `clock`, which goes on; `change` alters them, `off` is added to the truth."""
@@ -83,7 +93,7 @@ class Watched(Written):
         name = f"q{self._made}"
         self._log(asked.drop(columns="price"), name, error, shadow, release)
         if truths:
-            self.tell(name, rows["price"] + off)
+            self.tell(name, self._with_truth(rows.assign(price=rows["price"] + off))["price"])
         self.clock += timedelta(minutes=minutes)
         return name
 
@@ -97,7 +107,8 @@ class Watched(Written):
 
     def tell(self, name, truths, source="erp"):
         """The truth of a request's rows arrives at `clock`."""
-        told = [Truth(name, row, str(value), float(value)) for row, value in enumerate(truths)]
+        number = (lambda value: float(value)) if self.numbers is None else (lambda _: None)
+        told = [Truth(name, row, str(value), number(value)) for row, value in enumerate(truths)]
         self._keep("feedback", truths_page([(self.clock.timestamp(), MODEL, source, one) for one in told]))
 
     def _keep(self, kind, batch):
