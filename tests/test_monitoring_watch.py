@@ -16,6 +16,7 @@ from tasks.monitoring import watch
 from tasks.monitoring.keeping import keep, newest
 from tasks.monitoring.names import full, short
 from tasks.monitoring.periods import period_from_json
+from tasks.monitoring.reading import Reading
 from tasks.monitoring.report import build_report
 from tasks.monitoring.watch import end_alarm, usual
 
@@ -280,3 +281,28 @@ def test_classes_are_watched_by_their_chances_and_their_truths(tmp_path, monkeyp
     assert named(watched.ledger.state(), MODEL, "quality")
     page = build_report(watched.store, watched.ledger, MODEL, watched.clock).page()
     assert "Wrong answers that it expects of itself" in page
+
+
+def test_a_monitor_that_was_down_for_days_reads_on_where_it_stopped_and_files_too_late_are_left(watched):
+    now = datetime.now(UTC)
+    watched.clock = now - timedelta(days=5)
+    watched.ask(50)
+    since, stopped = now - timedelta(days=10), now - timedelta(days=6)
+    back = Reading(watched.store, MODEL, "r1", since, {}, stopped, now).news()
+    assert (len(back.rows), len(back.labelled)) == (50, 50)
+    assert Reading(watched.store, MODEL, "r1", since, back.read, now - timedelta(days=5), now).news() is None
+    assert Reading(watched.store, MODEL, "r1", since, {}, now - timedelta(days=2), now).news() is None
+
+
+def test_a_truth_weeks_late_finds_its_prediction_and_counts_once(watched):
+    now = datetime.now(UTC)
+    watched.clock = now - timedelta(days=20)
+    name = watched.ask(50, truths=False)
+    watched.clock = now
+    watched.tell(name, [600.0] * 50)
+    since, looked = now - timedelta(days=30), now - timedelta(hours=1)
+    found = Reading(watched.store, MODEL, "r1", since, {}, looked, now).news()
+    assert (len(found.rows), len(found.labelled)) == (0, 50)
+    watched.tell(name, [600.0] * 50, source="again")
+    again = Reading(watched.store, MODEL, "r1", since, found.read, now, now).news()
+    assert (len(again.rows), len(again.labelled)) == (0, 0)

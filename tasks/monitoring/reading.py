@@ -1,6 +1,7 @@
 """What is new in the log of a release that serves: its rows, and those whose truth is known since just now.
 
-A file that came to the store is read once, however late it came, up to two days. A truth can come as late as it will:
+A file that came to the store is read once, however late it came, up to two days. How long nobody looked makes no
+difference. A truth can come as late as it will:
 the predictions that it is about are looked for day by day, back to where the release began to serve.
 """
 
@@ -14,7 +15,7 @@ from infra.prediction_log import EPOCH, ROW, STRETCH, Kind, LogReader, with_trut
 from infra.store import Store
 from tasks.monitoring.names import since as begun_since
 
-# Names of read files are remembered for so long; what comes to the store later is not counted.
+# Names of read files are remembered for so long; what comes to the store later than that is not counted.
 LATE = timedelta(days=2)
 DAY = timedelta(days=1)
 Names = Mapping[str, Collection[str]]
@@ -36,12 +37,14 @@ class News:
 
 
 class Reading:
-    """The log of one release from `since` on, `read` before."""
+    """The log of one release from `since` on; `read` are the files that were read up to `looked`, the last turn."""
 
-    def __init__(self, store: Store, model: str, release: str, since: datetime, read: Names, now: datetime) -> None:
+    def __init__(
+        self, store: Store, model: str, release: str, since: datetime, read: Names, looked: datetime, now: datetime
+    ) -> None:
         self._store, self._model, self._release, self._since = store, model, release, since
         self._before = {kind: frozenset(read.get(kind, ())) for kind in ("predictions", "feedback")}
-        self._first = max(since, _stretch(now - LATE))
+        self._first = max(since, _stretch(looked - LATE))
         self._now = now
 
     def news(self) -> News | None:

@@ -80,7 +80,8 @@ def _first(what: Served, now: datetime) -> Kept:
 
 def _with_news(what: Served, kept: Kept, now: datetime) -> Kept | None:
     since = datetime.fromisoformat(kept.since)
-    news = Reading(what.store, what.model, what.release.id, since, kept.read, now).news()
+    looked = datetime.fromisoformat(kept.time) if kept.number else since
+    news = Reading(what.store, what.model, what.release.id, since, kept.read, looked, now).news()
     if news is None:
         return None
     yardsticks = get_json(what.store, kept.yardsticks)
