@@ -1,5 +1,6 @@
 """What serves is watched turn by turn: nothing is counted twice, nothing is lost, and what moved is told with words."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from expectations.sequential.standing import Standing
 from infra.garbage import garbage, remove_garbage
 from tasks.act import act
 from tasks.monitoring import watch
-from tasks.monitoring.keeping import keep, newest
+from tasks.monitoring.keeping import HELD, keep, newest
 from tasks.monitoring.names import full, short
 from tasks.monitoring.periods import period_from_json
 from tasks.monitoring.reading import Reading
@@ -306,3 +307,14 @@ def test_a_truth_weeks_late_finds_its_prediction_and_counts_once(watched):
     watched.tell(name, [600.0] * 50, source="again")
     again = Reading(watched.store, MODEL, "r1", since, found.read, now, now).news()
     assert (len(again.rows), len(again.labelled)) == (0, 0)
+
+
+def test_old_turns_are_forgotten_and_the_last_ones_are_not(watched):
+    for _ in range(HELD + 3):
+        watched.ask(10, truths=False)
+        watched.look()
+    folder = f"monitoring/{MODEL}/r1/0"
+    kept = [json.loads(watched.store.get(key))["seen"] for key in numbers_of(watched)]
+    there = {f"sha256:{key.rsplit('/', 1)[1]}" for key in watched.store.keys("blobs/sha256/")}
+    assert [digest in there for digest in kept] == [False] * (len(kept) - HELD) + [True] * HELD
+    assert newest(watched.store, folder).rows == 10 * (HELD + 3)

@@ -6,14 +6,19 @@ on from there; and whoever is killed leaves either the whole turn behind, or not
 """
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from expectations.errors import CannotAsk
 from expectations.records import canonical_json
 from infra.evidence_store import get_json, put_json
-from infra.store import Missing, Store
+from infra.store import Missing, Store, blob_key
 from tasks.dossier import to_json
 from tasks.monitoring.names import full, short
+
+# Of so many turns what they saw is held, for whoever reads one just now.
+HELD = 10
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,16 @@ def keep(store: Store, folder: str, kept: Kept) -> bool:
     """Whether this is turn `kept.number`; false where another monitor has written that turn."""
     values = {**asdict(replace(kept, read={})), "read": {kind: short(names) for kind, names in kept.read.items()}}
     told = {"time": kept.time, "seen": put_json(store, to_json(values))}
-    return store.put_if_absent(_key(folder, kept.number), canonical_json(told))
+    first = store.put_if_absent(_key(folder, kept.number), canonical_json(told))
+    if first and kept.number >= HELD:
+        _forget(store, folder, kept.number - HELD)
+    return first
+
+
+def _forget(store: Store, folder: str, number: int) -> None:
+    """Takes away what an old turn saw: a later one holds it too. What a store does not let go of, `gc` may take."""
+    with suppress(CannotAsk):
+        store.remove(blob_key(json.loads(store.get(_key(folder, number)))["seen"]))
 
 
 def _key(folder: str, number: int) -> str:
