@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from prefect.testing.utilities import prefect_test_harness
-from test_monitoring_watch import in_feet
-from watched import MODEL, Watched
+from watched import MODEL, Watched, in_feet
 
 from expectations.alarms import named
 from expectations.errors import CannotAsk

@@ -6,8 +6,7 @@ import time
 import pytest
 from guarded import cars
 from serving import serve
-from test_monitoring_watch import in_feet
-from watched import MODEL, Watched
+from watched import MODEL, Watched, in_feet
 
 from expectations.alarms import named
 from flows.monitor import turns

@@ -125,3 +125,13 @@ class Watched(Written):
 def answer(turn, alarm):
     """What a turn has seen of one alarm."""
     return next(one for one in turn.seen if one.name == alarm)
+
+
+def in_feet(rows):
+    """Weights in another unit."""
+    return rows.assign(**{"weight kg": rows["weight kg"] * 2.2})
+
+
+def raised(watched):
+    """The records of alarms."""
+    return [one for one in watched.ledger.read() if one.kind == "alarm raised"]
