@@ -19,6 +19,10 @@ demo-rollout: .venv/ready
 demo-chain: .venv/ready
 	$(BIN)/python examples/demo_chain.py
 
+# A world that changes three times: alarms, what follows from them, models trained anew.
+demo-drift: .venv/ready
+	$(BIN)/python examples/demo_drift.py
+
 # A release that waits for you in the Prefect UI, until Ctrl-C.
 demo-ui: .venv/ready
 	$(BIN)/python examples/demo_ui.py
@@ -111,4 +115,4 @@ lock:
 		--python-version 3.11 tests/kserve/requirements.in --output-file tests/kserve/requirements.lock
 
 clean:
-	rm -rf .venv build demo demo-rollout demo-ui demo-chain tests/node/node_modules tests/kserve/.venv
+	rm -rf .venv build demo demo-rollout demo-ui demo-chain demo-drift tests/node/node_modules tests/kserve/.venv
