@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 export DO_NOT_TRACK = 1
 
-.PHONY: demo demo-rollout demo-ui demo-chain test lint types floors unit lock clean faults bench-battery bench-canary bench-conversion bench-drift bench-faults bench-gateway bench-ledger \
+.PHONY: demo demo-chain demo-drift demo-rollout demo-ui test lint types floors unit lock clean faults bench-battery bench-canary bench-conversion bench-drift bench-faults bench-gateway bench-ledger \
 	bench-prediction-log bench-release bench-scoring bench-snapshot bench-under-load
 
 demo: .venv/ready
