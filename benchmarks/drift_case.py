@@ -6,6 +6,7 @@ rows come as traffic. A fault changes the rows, the truths or the latencies from
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +191,7 @@ class Run:
         return np.arange(len(self.drawn)) - late >= self.start
 
 
+@cache
 def clean_run(rows: int, seed: int, minutes: int = CLEAN_MINUTES) -> Run:
     """Nothing ever changes."""
     return Run(np.random.default_rng(seed).integers(0, rows, (minutes, EACH)), minutes + LABELS_LATE)
@@ -205,6 +207,7 @@ def swaying_run(order: Numbers, seed: int) -> Run:
     return Run(np.array(chosen), CLEAN_MINUTES + LABELS_LATE)
 
 
+@cache
 def fault_run(rows: int, seed: int) -> Run:
     """The fault comes at some minute of the second hour."""
     draw = np.random.default_rng(seed)

@@ -76,9 +76,13 @@ class _Tests:
         self.columns = [column_of(one) for one in table(own)]
         self.pools = {name: placed(self.columns, table(rows)) for name, rows in pools.items()}
         self.rows, self.swayed = len(pools[CLEAN_POOL]), swayed
+        self.known: dict[tuple[str, Run, int], Numbers] = {}
 
     def path(self, pool: str, run: Run, window: int) -> Numbers:
-        return path(self.columns, run, self.pools[CLEAN_POOL], self.pools[pool], window)
+        key = (pool, run, window)
+        if key not in self.known:
+            self.known[key] = path(self.columns, run, self.pools[CLEAN_POOL], self.pools[pool], window)
+        return self.known[key]
 
     def score(self, rule: Rule, is_tuned: bool) -> Scores:
         clean = [self.path(CLEAN_POOL, clean_run(self.rows, seed), rule.minutes) for seed in range(CLEAN)]
