@@ -14,6 +14,7 @@ from expectations.sequential.standing import Standing
 from expectations.spec import ReleaseSpec
 from tasks.monitoring.counting import count, counted_from_json
 from tasks.monitoring.limits import upper_end
+from tasks.monitoring.measures import measured
 from tasks.monitoring.reference import ReferenceRows, reference_of
 from tasks.monitoring.running import advance, calm, ended, judge_running, running_from_json, start
 from tasks.monitoring.yardsticks import set_yardsticks, yardsticks_from_json
@@ -176,6 +177,51 @@ def test_a_declared_slice_and_a_protected_column_have_alarms_of_their_own():
     assert yardsticks.left_out["inputs"] == ("Not measured, as the log does not hold them in clear: town.",)
     worse = pl.when(pl.col("input.income") < 15).then(pl.col("truth_number") + 60).otherwise(pl.col("truth_number"))
     assert "slices" in alarmed(after(yardsticks, traffic(60, truth_number=worse)))
+
+
+LOOKING_UP = {
+    "sources": {"rows": {"path": "rows.parquet"}, "towns": {"path": "towns.parquet"}},
+    "lookups": [{"source": "towns", "key": "town", "columns": ["people"]}],
+}
+FLAGS = {**SIGNATURE, "reasons": {"bits": [], "flags": ["unknown:town", "unknown:town in towns"]}}
+
+
+@pytest.mark.parametrize(
+    ("flags", "reasons", "is_alarm"),
+    [([False, True], 4, True), ([False, False], 64, True), ([False, False], 128, True), ([True, False], 4, False)],
+)
+def test_keys_that_are_not_found_and_sources_that_are_late_are_an_alarm_of_lookups(flags, reasons, is_alarm):
+    found = pl.Series("output.flags", [[False, False]] * 1000)
+    yardsticks = held(spec_of(data=LOOKING_UP), rows_of(1000).with_columns(found), FLAGS)
+    bad = [frame.with_columns(pl.Series("output.flags", [flags] * len(frame))) for frame in traffic(10)]
+    answers = after(yardsticks, [frame.with_columns(pl.lit(reasons).alias("output.reasons")) for frame in bad])
+    assert ("lookups" in alarmed(answers)) == is_alarm
+
+
+def test_truths_that_are_not_in_their_set_are_an_alarm_of_calibration():
+    yardsticks = held(spec_of("binary"), labels_of(3000), CLASSES)
+    empty = pl.Series("output.conformal_set", [[False, False]] * 60)
+    answers = after(yardsticks, [frame.with_columns(empty) for frame in traffic(10, labels_of)])
+    assert answers["calibration"].worst == ("truths outside their set",)
+
+
+@pytest.mark.parametrize(
+    ("where", "rows"),
+    [
+        ({"town": "Ames"}, {"Ames"}),
+        ({"town": ["Ames", "Nevada"]}, {"Ames", "Nevada"}),
+        ({"town": None}, {""}),
+        ({"rooms": 3}, {"Ames", "Boone", "Nevada", ""}),
+    ],
+)
+def test_a_slice_holds_the_rows_that_its_conditions_mean(where, rows):
+    told = rows_of(3000, **{"input.town": np.random.default_rng(0).choice(["Ames", "Boone", "Nevada", ""], 3000)})
+    spec = spec_of(checks={"slices": {"declared": [{"name": "some", "where": where}]}})
+    [measure] = held(spec, told).measures["slices"]
+    counted = ~np.isnan(measured(measure, told)[:, 0])
+    assert set(told["input.town"].to_numpy()[counted]) == rows
+    wanted = told["input.rooms"] == 3 if "rooms" in where else told["input.town"].is_in(list(rows))
+    assert counted.tolist() == wanted.to_list()
 
 
 def test_without_inputs_in_the_log_drift_of_inputs_is_told_as_not_measured():

@@ -84,8 +84,9 @@ def lookup_measures(spec: ReleaseSpec, reference: ReferenceRows) -> Found:
         return [], ["The package looks nothing up."]
     if REASONS not in reference.rows.columns:
         return [], ["The package gives no reasons."]
-    words = (reference.signature.get("reasons") or {}).get("flags", ())
-    unknown = [at for at, said in enumerate(words) if said.startswith("unknown:") and " in " in said]
+    words = [*(reference.signature.get("reasons") or {}).get("flags", ())]
+    keys = {f"unknown:{one.key} in {one.source}" for one in spec.data.lookups}
+    unknown = [at for at, said in enumerate(words) if said in keys]
     needs = [REASONS, FLAGS] if unknown else [REASONS]
     return [one_way("lookups failed", {"flags": unknown}, "not looked up", needs)], []
 
