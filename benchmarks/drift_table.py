@@ -32,6 +32,8 @@ second hour. Delays are medians in minutes from the first changed row, of labels
 - **Tests of each column** (Kolmogorov-Smirnov, chi²): once at p < 0.05, as in many monitors; then *tuned*, the lowest
   level that at most 5 of 100 other clean runs of twelve hours reach (Evidently: of the same 30). Nobody can tune so who
   does not have weeks of clean traffic, and after twelve more hours the rate doubles, which Seatrial's does not.
+- What it does not show: traffic whose rows hang together in time, other tables, or changes below a tolerance, which
+  are left to the weekly review.
 - The columns of the peers: inputs, prediction, probability, latency, and the truth once it is known.
 - **Sway**: over twelve hours people with more income come up to a quarter more often, then as much less often. No share
   moves by more than 7 points; to be told of it is a false alarm by the spec's tolerance.
