@@ -75,13 +75,15 @@ def up(json_: bool, **asked: Any) -> None:
 def _opened(asked: dict[str, Any]) -> tuple[str, bool]:
     """The store's absolute URL, and whether it was made. Raises CannotAsk for all that can be told before."""
     from flows.naming import absolute
+    from infra.processes.database import expect_database
     from infra.spec_file import read_spec
     from tasks.job import new_ledger
 
     for spec in asked["specs"]:
         read_spec(spec)
     store = absolute(asked["store_url"])
-    _expect_no_password(asked["database"])
+    if asked["database"]:
+        expect_database(asked["database"])
     ledger = new_ledger(store)
     is_new = ledger.is_new()
     if is_new:
@@ -90,18 +92,6 @@ def _opened(asked: dict[str, Any]) -> tuple[str, bool]:
     # Runs sign what they record with this account's key.
     ledger.signer()
     return store, is_new
-
-
-def _expect_no_password(database: str | None) -> None:
-    if database is None:
-        return
-    if not database.startswith("postgresql+asyncpg://"):
-        raise CannotAsk("--database: expected postgresql+asyncpg://USER@HOST/NAME, found another kind of URL.")
-    if ":" in database.split("://", 1)[1].rpartition("@")[0]:
-        raise CannotAsk(
-            "--database: expected no password in it, found one: everybody on this machine can read command lines. "
-            "Set PGPASSWORD, or name the whole URL in PREFECT_SERVER_DATABASE_CONNECTION_URL."
-        )
 
 
 def _programs(store: str, folders: "Folders", asked: dict[str, Any]) -> tuple[list["Program"], dict[str, str]]:

@@ -216,6 +216,7 @@ def test_killed_itself_it_leaves_nothing_and_the_next_one_ends_cleanly_by_ctrl_c
     [
         (["--database", "postgresql+asyncpg://ann:secret@db/prefect"], "expected no password in it, found one"),
         (["--database", "mysql://db/prefect"], "expected postgresql+asyncpg://USER@HOST/NAME"),
+        (["--database", "postgresql+asyncpg://ann@127.0.0.1:9/prefect"], "ann@127.0.0.1:9/prefect cannot be opened"),
         (["--spec", "nowhere.yaml"], "expected a release spec, found no such file"),
         (["--host", "203.0.113.7"], "cannot listen there"),
         (["--port", "{taken}"], "expected a free port, found another program"),

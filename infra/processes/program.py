@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 MOST_LOGGED = 10_000_000
-LAST_LINES, LONGEST_LINE = 12, 300
+LAST_LINES, LONGEST_LINE = 6, 300
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,11 @@ def shorten(log: Path) -> None:
 
 
 def last_words(log: Path) -> list[str]:
-    """The last lines of a log, cut to what a screen takes."""
+    """The last lines of a log, cut to what a screen takes; of a traceback what it says, and not where."""
     if not log.exists():
         return []
     with log.open("rb") as file:
         file.seek(max(file.seek(0, os.SEEK_END) - 8_192, 0))
         lines = file.read().decode(errors="replace").splitlines()
-    return [line[:LONGEST_LINE] for line in lines if line.strip()][-LAST_LINES:]
+    told = [line for line in lines if line.strip() and not line.startswith((" ", "\t"))] or lines
+    return [line[:LONGEST_LINE] for line in told][-LAST_LINES:]

@@ -21,8 +21,9 @@ LOOK, ASK, HOUSEKEEPING = 0.2, 2.0, 5.0
 SILENT, HUNG = 10.0, 90.0
 # Until one that died is begun again: doubled each time, forgotten once it was up for so long.
 PAUSE, LONGEST_PAUSE, LIVED = 0.5, 30.0, 60.0
-# After so many quick deaths nobody need wait for it; what serves goes on, and it is tried once in a while.
-HOPELESS, ONCE_IN_A_WHILE = 5, 300.0
+# After so many quick deaths nobody need wait for it. At first all end; later what serves goes on, and it is tried once
+# in a while.
+HOPELESS_AT_FIRST, HOPELESS, ONCE_IN_A_WHILE = 3, 5, 300.0
 # How long somebody else may still be at its port.
 PORT = 30.0
 
@@ -125,7 +126,7 @@ class Supervision:
         one.process, one.is_up, one.was_up = None, False, False
         pause = min(PAUSE * 2 ** (one.deaths - 1), LONGEST_PAUSE)
         how = f"by signal {-code}" if code < 0 else f"with code {code}"
-        if one.deaths >= HOPELESS:
+        if one.deaths >= (HOPELESS if self._is_ready else HOPELESS_AT_FIRST):
             pause = self._give_up(one, how)
         else:
             lines = tuple(last_words(one.program.log)) if code > 0 else ()
