@@ -2,19 +2,15 @@
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import people
-from commands import ROOT, SEATRIAL, fresh, seatrial
+from commands import ROOT, SEATRIAL, fresh, seatrial, system
 
 DEMO, STORE = ROOT / "demo-ui", ("--store", "demo-ui/store")
 MODEL = "ames-price"
@@ -22,7 +18,10 @@ MODEL = "ames-price"
 
 def main() -> int:
     fresh(DEMO)
-    with server() as url:
+    print("\n── Everything that a team uses: a Prefect server with its UI, a worker, the gateway", flush=True)
+    with system("demo-ui/store", "examples/ames/challenger.yaml", 300) as (_, url):
+        # So that every release is a run in the UI.
+        os.environ["PREFECT_API_URL"] = f"{url}/api"
         print("\n── The people, and a second factor for the validator", flush=True)
         people.known(DEMO, *STORE)
         _, enrolled = seatrial("identity", "enrol", people.VALIDATOR, *STORE)
@@ -30,12 +29,11 @@ def main() -> int:
         if seatrial("release", "examples/ames/release.yaml", *STORE)[0]:
             return 1
         people.approve(DEMO, MODEL, *STORE)
-        with working():
-            code, told = seatrial("release", "examples/ames/challenger.yaml", *STORE)
-            if code:
-                return 1
-            tell(url, form(url, told["release"]), enrolled)
-            return wait(told["release"])
+        code, told = seatrial("release", "examples/ames/challenger.yaml", *STORE)
+        if code:
+            return 1
+        tell(url, form(url, told["release"]), enrolled)
+        return wait(told["release"])
 
 
 def tell(url: str, run: str, enrolled: dict[str, Any]) -> None:
@@ -77,57 +75,6 @@ def status(release: str) -> str:
     return found[0]
 
 
-@contextmanager
-def server() -> Iterator[str]:
-    """A Prefect server with its UI on a free port of loopback; its URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    api = {
-        "PREFECT_API_URL": f"{url}/api",
-        "PREFECT_UI_API_URL": f"{url}/api",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    }
-    os.environ |= api
-    print(f"── A Prefect server with its UI: {url}", flush=True)
-    command = [
-        SEATRIAL.with_name("prefect"),
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        url.rpartition(":")[2],
-    ]
-    with running([str(part) for part in command], DEMO / "server.log"):
-        while not answers(f"{url}/api/health"):
-            time.sleep(0.5)
-        yield url
-
-
-@contextmanager
-def working() -> Iterator[None]:
-    """`seatrial work`: forms, reminders, rollouts."""
-    print(f"$ seatrial work {' '.join(STORE)}", flush=True)
-    log = DEMO / "work.log"
-    with running([str(SEATRIAL), "work", *STORE], log):
-        while "Working for" not in log.read_text():
-            time.sleep(0.5)
-        yield
-
-
-@contextmanager
-def running(command: list[str], log: Path) -> Iterator[None]:
-    """A program beside this one, ended with it; a Ctrl-C at the terminal is this one's alone."""
-    with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True)
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)
-
-
 def form(url: str, release: str) -> str:
     """The run that asks, once its form is there."""
     while True:
@@ -140,15 +87,6 @@ def form(url: str, release: str) -> str:
         if found:
             return str(found[0]["id"])
         time.sleep(1)
-
-
-def answers(url: str) -> bool:
-    """Whether somebody is there."""
-    try:
-        with urllib.request.urlopen(url, timeout=1):  # noqa: S310
-            return True
-    except OSError:
-        return False
 
 
 if __name__ == "__main__":

@@ -176,6 +176,8 @@ def serve(served: list[RunnerDeployment], up: Callable[[], None]) -> None:
 
     `up` is called once Prefect knows the deployments and the events that start them.
     """
+    # A run outlives a worker that is killed. Its words are in Prefect; a terminal that is gone would end it.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     prefect_runs.crash_silent_runs(HEARTBEAT_S)
     runner = Runner(name="seatrial", query_seconds=LOOK_S, limit=MOST_AT_ONCE, heartbeat_seconds=HEARTBEAT_S)
     # Prefect's own way out of a SIGTERM ends in a traceback; and a script's background job is born deaf to SIGINT.

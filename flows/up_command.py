@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,20 +153,26 @@ def _worked(store: str, asked: dict[str, Any]) -> list[str]:
 
 def _tell(json_: bool, process: str, event: str, words: str, lines: tuple[str, ...] = ()) -> None:
     """One line, and the last words of what died."""
+    told = {"time": time.time(), "process": process, "event": event, "words": words, "lines": lines}
     if json_:
-        told = {"time": time.time(), "process": process, "event": event, "words": words, "lines": lines}
-        click.echo(json.dumps(told))
+        _echo(json.dumps(told))
         return
-    click.echo(f"{time.strftime('%H:%M:%S')}  {process:<8} {MARKS.get(event, '')}{words}")
+    _echo(f"{time.strftime('%H:%M:%S')}  {process:<8} {MARKS.get(event, '')}{words}")
     for line in lines:
-        click.echo(f"{'':20}| {line}")
+        _echo(f"{'':20}| {line}")
+
+
+def _echo(text: str) -> None:
+    # Whoever listened may be gone: that is no reason to stop what runs.
+    with suppress(OSError):
+        click.echo(text)
 
 
 def _tell_ready(json_: bool, places: dict[str, str], folders: "Folders", seconds: float) -> None:
     if json_:
-        told = {"time": time.time(), "process": "all", "event": "ready", "seconds": round(seconds, 1)}
-        click.echo(json.dumps({**told, **places, "logs": str(folders.root), "pid": os.getpid()}))
+        told = {"time": time.time(), "process": "all", "event": "ready", "words": f"up after {seconds:.1f} s"}
+        _echo(json.dumps({**told, "seconds": round(seconds, 1), **places, "logs": str(folders.root)}))
         return
-    click.echo(f"{time.strftime('%H:%M:%S')}  all      up after {seconds:.1f} s")
-    click.echo(f"\n  Prefect UI  {places['ui']}\n  Gateway     {places['gateway']}\n  Logs        {folders.root}")
-    click.echo("  Ctrl-C ends it all.\n")
+    _echo(f"{time.strftime('%H:%M:%S')}  all      up after {seconds:.1f} s")
+    _echo(f"\n  Prefect UI  {places['ui']}\n  Gateway     {places['gateway']}\n  Logs        {folders.root}")
+    _echo("  Ctrl-C ends it all.\n")

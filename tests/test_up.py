@@ -20,6 +20,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from served import Written, price_graph
 from serving import SEATRIAL, alive, children
 from test_release import MODEL, SPEC, TASKS, loans
+from test_zombies import SLOW
 from waiting import until
 
 from flows import events
@@ -86,8 +87,9 @@ def project(tmp_path_factory):
     (folder / "infra").mkdir()
     (folder / "infra" / "__init__.py").write_text("")
     (folder / "infra" / "model.py").write_text(MODEL)
-    (folder / "tasks.py").write_text(TASKS)
-    (folder / "release.yaml").write_text(SPEC)
+    (folder / "tasks.py").write_text(TASKS + SLOW)
+    (folder / "release.yaml").write_text(SPEC.replace("tasks:fit", "tasks:fit_slowly"))
+    (folder / "wait").write_text("")
     loans().to_csv(folder / "loans.csv", index=False)
     return SimpleNamespace(folder=folder, written=written, spec=folder / "release.yaml")
 
@@ -166,7 +168,17 @@ def test_a_gateway_that_is_killed_comes_back_and_what_it_answered_is_written_dow
     until(lambda: len(LogReader(project.written.store, "predictions", "cars", since).some(1000, 0)) == 51, seconds=40)
 
 
-def test_an_event_while_the_worker_is_killed_starts_one_run(up, project):
+@pytest.fixture(scope="module")
+def training(up, project):
+    """A release that trains until the file `wait` is gone: its run."""
+    name = f"release/loan in {deployment_name(project.written.url)}"
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run_from_deployment(client.read_deployment_by_name(name).id).id
+    until((project.folder / "training").exists, seconds=180)
+    return run
+
+
+def test_an_event_while_the_worker_is_killed_starts_one_run(up, project, training):
     resource = {
         "prefect.resource.id": "seatrial.release.r0",
         "seatrial.store": place_name(project.written.url),
@@ -185,6 +197,15 @@ def test_an_event_while_the_worker_is_killed_starts_one_run(up, project):
     # Killed while it runs nothing, and begun again: no run is made up for.
     up.kill("worker")
     assert len([run for run in runs("retrain") if not run.auto_scheduled]) == 1
+
+
+def test_a_run_whose_worker_was_killed_goes_on_to_its_end(up, project, training):
+    (project.folder / "wait").unlink()
+    with get_client(sync_client=True) as client:
+        ended = until(lambda: (found := client.read_flow_run(training).state).is_final() and found, seconds=180)
+    assert ended.is_completed(), ended
+    kinds = [record.kind for record in project.written.ledger.read() if record.model == "loan"]
+    assert kinds.count("release started") == kinds.count("release judged") == 1
 
 
 def test_a_server_that_is_killed_comes_back_with_what_it_knew(up):
