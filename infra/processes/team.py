@@ -129,4 +129,4 @@ def _gateway_health(url: str, _: float) -> Health:
     if answer.status != 200:
         return Health(False, _unwell(f"{url}/v2/health/live", answer))
     ready = asked(f"{url}/v2/health/ready").status == 200
-    return Health(True, url if ready else f"{url}, and waits for a first promotion")
+    return Health(True, url if ready else f"{url}, not ready: no model was promoted yet, or its log says what is wrong")
