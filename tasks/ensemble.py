@@ -29,6 +29,7 @@ def train_ensemble(job: Job, rows: pd.DataFrame, out: Path, minutes: float) -> N
     import skops.io
 
     origin, target, frame = job.spec.candidate, job.spec.data.target, out.with_name("frame.parquet")
+    _expect_files(job)
     labels = None if job.spec.model.task == "regression" else rows[target].to_numpy()
     known = rows[target] if labels is None else places(labels)
     job.features(rows).assign(**{target: known}).to_parquet(frame, index=False)
@@ -40,9 +41,9 @@ def train_ensemble(job: Job, rows: pd.DataFrame, out: Path, minutes: float) -> N
 
 def _member(job: Job, at: int, frame: Path, minutes: float) -> Any:
     origin = job.spec.candidate
-    name, given = list(origin.members.items())[at]
+    given = list(origin.members.values())[at]
     if given.endswith(SKOPS):
-        return open_skops(_there(job.file.root / given, name), origin.trusted_types, given)
+        return open_skops(job.file.root / given, origin.trusted_types, given)
     made = frame.with_name(f"member-{at}.skops")
     # A seed of its own: members that draw from the global one must not draw the same.
     workshop.train(job.file.root, given, frame, job.spec.data.target, made, job.spec.seed + at, minutes)
@@ -54,10 +55,11 @@ def places(labels: Any) -> Any:
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
-def _there(path: Path, name: str) -> Path:
-    if not path.is_file():
-        raise CannotAsk(f"candidate.members.{name}: expected a model file at {path}, found none.")
-    return path
+def _expect_files(job: Job) -> None:
+    """Before any training."""
+    for name, given in job.spec.candidate.members.items():
+        if given.endswith(SKOPS) and not (path := job.file.root / given).is_file():
+            raise CannotAsk(f"candidate.members.{name}: expected a model file at {path}, found none.")
 
 
 def put_together(members: Mapping[str, Any], origin: Candidate, labels: Any | None) -> Any:
@@ -85,7 +87,7 @@ def _expect_vote(name: str, member: Any, vote: str, classes: int | None) -> None
     if classes is None:
         if known is not None:
             raise CannotAsk(f"{place}: expected a regressor, found {kind}.")
-    elif known is None or list(known) != list(range(classes)):
+    elif known is None or not _are_places(known, classes):
         found = kind if known is None else f"one that knows {', '.join(map(str, known))}"
         raise CannotAsk(
             f"{place}: expected a classifier of the classes' places, 0 to {classes - 1} in the order of their labels, "
@@ -93,3 +95,8 @@ def _expect_vote(name: str, member: Any, vote: str, classes: int | None) -> None
         )
     elif vote == "soft" and not hasattr(member, "predict_proba"):
         raise CannotAsk(f"{place}: {kind} has no probabilities. Say candidate.vote: majority, or calibrate it.")
+
+
+def _are_places(known: Any, classes: int) -> bool:
+    """Truths are no places, though Python says that they equal 0 and 1."""
+    return np.asarray(known).dtype.kind in "iu" and list(known) == list(range(classes))

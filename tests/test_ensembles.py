@@ -1,6 +1,5 @@
 """Ensembles: members vote inside one package, and where they disagree it says so."""
 
-import json
 from functools import cache, partial
 
 import numpy as np
@@ -9,8 +8,6 @@ import pytest
 from guarded import SPEC, cars, encoded, features, guarded, guarded_files, three, truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from served import Written
-from serving import Gateway
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
@@ -27,10 +24,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from expectations.candidate_spec import Candidate
-from expectations.errors import CannotAsk
 from expectations.judge import judge
 from expectations.records import Evidence, metric_rows
-from expectations.spec import Guards, ReleaseSpec
+from expectations.spec import Guards
 from expectations.suites.conversion import conversion_suite
 from expectations.suites.guards import guards_suite
 from expectations.verdicts import Outcome
@@ -332,56 +328,3 @@ def test_a_majority_whose_limit_no_vote_can_exceed_is_told_to_say_nothing():
     assert {limit: objection_row(told, limit, 2, 9)[1] for limit in limits} == limits
     assert objection_row({**told, "weights": [5.0, 1.0, 1.0]}, 1 / 3, 2, 9)[1] == 0
     assert objection_row({**told, "vote": "mean"}, 1e9, 0, 9)[1] == 0
-
-
-@pytest.mark.parametrize(
-    ("candidate", "words"),
-    [
-        ({"members": {"a": "t:f"}}, "one alone has nobody to disagree with"),
-        ({"members": {"a": "t:f", "voting": "t:g"}}, "an option of scikit-learn's voting models"),
-        ({"members": {"a": "t:f", "b__c": "t:g"}}, "should match pattern"),
-        ({"members": {"near": "t:f", "b": "t:g"}, "weights": {"nera": 1}}, "the nearest is 'near'"),
-        ({"members": {"a": "t:f", "b": "t:g"}, "weights": {"a": -1}}, "a number from 0 on"),
-        ({"members": {"a": "t:f", "b": "t:g"}, "weights": {"a": 0, "b": 0}}, "one member at least"),
-        ({"members": {"a": "t:f", "b": "t:g"}, "train": "t:f"}, "exactly one of"),
-    ],
-)
-def test_members_that_cannot_vote_are_refused_with_the_spec(candidate, words):
-    with pytest.raises(ValueError, match=words):
-        ReleaseSpec.model_validate({**SPEC.model_dump(), "candidate": candidate})
-
-
-@pytest.mark.parametrize(
-    ("member", "labels", "vote", "words"),
-    [
-        (LogisticRegression(), None, "soft", "expected a regressor, found LogisticRegression"),
-        (Ridge(), "abab", "soft", "0 to 1 in the order of their labels, found Ridge"),
-        (DecisionTreeClassifier(), "abab", "soft", "found one that knows a, b"),
-    ],
-)
-def test_a_member_that_cannot_vote_with_the_others_is_named(member, labels, vote, words):
-    rows = pd.DataFrame({"x": [1.0, 2, 3, 4]})
-    fits = list("abab") if isinstance(member, DecisionTreeClassifier) else [0, 1, 0, 1]
-    origin = Candidate(members={"one": "t:f", "two": "t:g"}, vote=vote)
-    with pytest.raises(CannotAsk, match=f"candidate.members.one: .*{words}"):
-        put_together({"one": member.fit(rows, fits)}, origin, None if labels is None else np.array(list(labels)))
-
-
-def test_a_record_on_which_members_disagree_is_flagged_over_http_with_its_reason(tmp_path):
-    frame = priced()
-    graph, _, chosen = guarded_files(VOTES["mean"][0](), three(frame), "price")
-    rows = features(three(frame)[2], "price")
-    answer = Scorer(graph).answers(rows)
-    at, alike = int((answer["reasons"] == BIT).argmax()), int(answer["trusted"].argmax())
-    assert answer["reasons"][at] == BIT
-    records = [{k: v if isinstance(v, str) else float(v) for k, v in rows.iloc[i].items()} for i in (at, alike)]
-    written = Written(tmp_path)
-    written.promoted("first", graph, record=records[1])
-    gateway = Gateway(written.url, written.home)
-    try:
-        gateway.until_all_say("first", asked=1)
-        said = gateway.ask(body=json.dumps({"records": records})).json["answers"]
-    finally:
-        gateway.stop()
-    assert [(one["trusted"], one["reasons"]) for one in said] == [(False, ["members disagree"]), (True, [])]
-    assert answer["disagreement"][at, 0] > chosen["apart_above"]

@@ -38,7 +38,7 @@ class Nodes:
 def split_nodes(transformers: list[Any], model: Any, rows: pd.DataFrame) -> Nodes | None:
     """The nodes with a threshold, of all trees within `model`; None where it has none.
 
-    Trees behind a preprocessing of their own, inside a voting or stacking model, are left out.
+    Trees behind a preprocessing of their own, inside a stacking model, are left out.
     """
     trees = list(trees_within(model))
     if not trees:
