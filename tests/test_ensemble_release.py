@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import skops.io
 from exposure import RISK
-from guarded import SPEC, cars, encoded, features, guarded_files, three
+from guarded import SPEC, cars, features, guarded_files, three
 from served import Written
 from serving import Gateway
-from sklearn.ensemble import GradientBoostingRegressor, VotingRegressor
+from sklearn.ensemble import VotingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.neighbors import KNeighborsRegressor
 from sklearn.tree import DecisionTreeClassifier
+from voting import regressors
 
 from expectations.candidate_spec import Candidate
 from expectations.errors import CannotAsk
@@ -107,23 +107,6 @@ def test_members_of_their_own_are_trained_apart_and_released_as_one(project, sea
     assert "errors_found_by_disagreement" in page.read_text()
 
 
-def test_a_majority_votes_on_the_labels_themselves(project):
-    job, rows, out = (
-        asked(project, "  weights:", "  vote: majority\n  weights:"),
-        loans(600),
-        project / "candidate.skops",
-    )
-    train_candidate(job, rows, out, minutes=5)
-    model = open_skops(out)
-    assert (model.predict(rows.drop(columns="status")) == rows["status"]).mean() > 0.8
-    assert (list(model.classes_), model.voting, model.weights) == (["bad", "good"], "hard", [1.0, 1.0, 0.5])
-
-
-def asked(project, old, new):
-    (project / "release.yaml").write_text((project / "release.yaml").read_text().replace(old, new))
-    return Job(read_spec(project / "release.yaml"), "", datetime.min)
-
-
 def test_members_may_be_files_and_their_bytes_are_part_of_the_release(project):
     job = asked(project, "train:line", "line.skops")
     rows, out = loans(600)[["income", "amount", "status"]], project / "candidate.skops"
@@ -133,12 +116,19 @@ def test_members_may_be_files_and_their_bytes_are_part_of_the_release(project):
     numbers, held = rows[["income", "amount"]], (rows["status"] == "good").astype(int)
     for name, model in (("line", LogisticRegression()), ("near", DecisionTreeClassifier(max_depth=4, random_state=0))):
         skops.io.dump(model.fit(numbers, held), project / f"{name}.skops")
-    job = asked(project, "", "")
+    job = asked(project, "  weights:", "  vote: majority\n  weights:")
     train_candidate(job, rows, out, minutes=5)
-    assert (open_skops(out).predict(numbers) == rows["status"]).mean() > 0.7
+    model = open_skops(out)
+    assert (model.predict(numbers) == rows["status"]).mean() > 0.7
+    assert (list(model.classes_), model.voting, model.weights) == (["bad", "good"], "hard", [1.0, 0.5])
     skops.io.dump(LogisticRegression(C=0.1).fit(numbers, held), project / "line.skops")
     changed = read_spec(project / "release.yaml").digest
     assert changed != job.file.digest
+
+
+def asked(project, old, new):
+    (project / "release.yaml").write_text((project / "release.yaml").read_text().replace(old, new))
+    return Job(read_spec(project / "release.yaml"), "", datetime.min)
 
 
 @pytest.mark.parametrize(
@@ -172,14 +162,6 @@ def test_a_member_that_cannot_vote_with_the_others_is_named(member, labels, vote
     origin = Candidate(members={"one": "t:f", "two": "t:g"}, vote=vote)
     with pytest.raises(CannotAsk, match=f"candidate.members.one: .*{words}"):
         put_together({"one": member.fit(rows, fits)}, origin, None if labels is None else np.array(list(labels)))
-
-
-def regressors():
-    return [
-        ("line", encoded(Ridge())),
-        ("trees", encoded(GradientBoostingRegressor(n_estimators=15, random_state=0))),
-        ("near", encoded(KNeighborsRegressor(5))),
-    ]
 
 
 def test_a_record_on_which_members_disagree_is_flagged_over_http_with_its_reason(tmp_path):

@@ -80,8 +80,8 @@ def test_a_live_value_goes_before_the_frozen_one_and_each_fault_has_its_reason(p
 
 
 def test_stale_and_unanswered_have_bits_of_their_own_after_the_others(package):
-    assert package.signature["reasons"]["bits"] == list(KINDS)
-    assert KINDS[6:] == ("stale", "unanswered")
+    assert package.signature["reasons"]["bits"] == list(KINDS[:8])
+    assert KINDS[6:8] == ("stale", "unanswered")
     for state, bit in ((STALE, 64), (UNANSWERED, 128)):
         answer, _ = ask(package, ["a"], 5, 5, state)
         assert answer["reasons"][0, 0] & (64 | 128) == bit
