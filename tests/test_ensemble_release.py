@@ -66,7 +66,7 @@ def near(features, target):
 """
 
 
-def loans(n=1500):
+def loans(n=1200):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"income": rng.normal(100, 20, n), "amount": rng.normal(50, 20, n)})
     frame["job"] = rng.choice(["fixed", "partime", "freelance"], n)
@@ -79,7 +79,7 @@ def project(tmp_path):
     folder = tmp_path / "user"
     folder.mkdir()
     (folder / "train.py").write_text(TRAIN)
-    (folder / "release.yaml").write_text(RELEASE + RISK)
+    (folder / "release.yaml").write_text(RELEASE + RISK.replace("risk:", "risk:\n  tier: 1", 1))
     loans().to_csv(folder / "loans.csv", index=False)
     return folder
 
