@@ -66,7 +66,7 @@ def _upstream(asked: Asked, moment: datetime) -> str | None:
 def _nothing_to_train(asked: Asked, job: Job) -> str | None:
     if job.spec.model.name != asked.model:
         raise CannotAsk(f"{asked.spec}: expected the spec of {asked.model}, found that of {job.spec.model.name}.")
-    if job.spec.candidate.train is None:
+    if not job.spec.candidate.functions:
         return "its spec names a trained file and nothing that trains: there is nothing to do anew. Release a new file."
     return None
 
