@@ -18,7 +18,8 @@ from tasks.job import open_ledger
 
 MODEL, DEMO = "loan-risk", ROOT / "demo-drift"
 SPEC, STORE = "demo-drift/spec/release.yaml", ("--store", "demo-drift/store")
-RATE, PATIENCE_S, LOOK_S = 100, 120, 3
+# Loans asked for, and loans whose end becomes known, a second: of those that were asked elsewhere too.
+RATE, ENDING, PATIENCE_S, LOOK_S = 100, 300, 120, 3
 Records = list[Record]
 Seen = Callable[[Records, State], bool]
 
@@ -27,7 +28,7 @@ def main() -> int:
     began = time.monotonic()
     fresh(DEMO)
     shutil.copytree(Path(__file__).parent / "drift", DEMO / "spec")
-    before, after = world.population(records=0.08), world.population(records=0.6)
+    before, after = world.population(records=0.01), world.population(records=0.6)
     play = Play(world.FeatureStore(DEMO / "spec" / "loans.parquet", before))
     people.known(DEMO, *STORE)
     if seatrial("release", SPEC, *STORE)[0]:
@@ -61,7 +62,7 @@ class Play:
     callers: Traffic
 
     def __init__(self, table: world.FeatureStore) -> None:
-        self._table, self._known = table, world.population(records=0.08)
+        self._table, self._known = table, world.population(records=0.01)
         self._told: Records = []
         self.missed: list[str] = []
 
@@ -81,7 +82,7 @@ class Play:
         first, began = len(self._told), time.monotonic()
         while time.monotonic() - began < PATIENCE_S:
             time.sleep(1)
-            self._table.add(self._known.sample(RATE, replace=True))
+            self._table.add(self._known, ENDING)
             ledger = open_ledger(STORE[1])
             self._show([record for record in ledger.read() if record.model == MODEL])
             if seen(self._told[first:], ledger.state()):
@@ -91,7 +92,7 @@ class Play:
     def _show(self, records: Records) -> None:
         """What is new in the ledger."""
         for record in records[len(self._told) :]:
-            line = " ".join(str(record.body.get(key) or "") for key in ("alarm", "mode", "release", "why", "words"))
+            line = " ".join(str(record.body.get(key) or "") for key in ("mode", "release", "why", "words"))
             print(f"  {record.time[11:19]}  {record.kind:<18} {' '.join(line.split())[:150]}", flush=True)
         self._told = records
 

@@ -7,16 +7,17 @@ import pandas as pd
 
 TARGET = "Status"
 # What the feature store holds: the last loans whose end is known.
-KEPT = 3_000
+KEPT = 1_000
 Frame = pd.DataFrame
 
 
-def population(records: float, rows: int = 4_000) -> Frame:
-    """Real loans, drawn so that this share of the people have a record of not paying."""
+def population(records: float, rows: int = 1_100) -> Frame:
+    """Real loans, each once, so that this share of the people have a record of not paying."""
     loans = pd.read_parquet(Path(__file__).parent / "credit" / "loans.parquet").drop(columns=["Age", "Marital"])
-    had = (loans["Records"] == "yes").to_numpy()
-    weights = np.where(had, records / had.sum(), (1 - records) / (~had).sum())
-    return loans.sample(rows, replace=True, weights=weights, random_state=7).reset_index(drop=True)
+    had = loans["Records"] == "yes"
+    some = [loans[had].sample(round(records * rows), random_state=7)]
+    some.append(loans[~had].sample(rows - len(some[0]), random_state=int(100 * records)))
+    return pd.concat(some).sample(frac=1, random_state=7).reset_index(drop=True)
 
 
 def in_cents(loans: Frame) -> Frame:
@@ -36,12 +37,14 @@ class FeatureStore:
         self._path = path
         # As if each had come to its end a second after the one before, until now.
         times = pd.date_range(end=_now(), periods=KEPT, freq="s")
-        self._rows = first.sample(KEPT, replace=True, random_state=3).assign(Known_On=times)
+        self._rows, self._at = first.head(KEPT).assign(Known_On=times), 0
         self._write()
 
-    def add(self, loans: Frame) -> None:
-        """Loans whose end became known just now."""
-        self._rows = pd.concat([self._rows, loans.assign(Known_On=_now())]).tail(KEPT)
+    def add(self, loans: Frame, count: int) -> None:
+        """The next of these loans came to their end just now."""
+        some = loans.iloc[(self._at + np.arange(count)) % len(loans)]
+        self._at += count
+        self._rows = pd.concat([self._rows, some.assign(Known_On=_now())]).tail(KEPT)
         self._write()
 
     def _write(self) -> None:

@@ -72,7 +72,10 @@ def rank(mode: str) -> int:
 
 
 def _tightened(state: State, model: str, asked: str, alarms: list[Alarm], person: Mode) -> Step:
-    why = "; ".join(f"alarm {one.name}, {one.times:.3g} times its tolerance: {one.words}" for one in alarms)
+    # The words say by how much.
+    why = "; ".join(
+        f"alarm {one.words if one.words.startswith(one.name) else f'{one.name}: {one.words}'}" for one in alarms
+    )
     why += f". {_said(person)}" if person.by else ""
     # What a person named answers what guards do not trust, in other modes too.
     kept = person.fallback if can_fall_back(state, model, person.fallback) else None

@@ -33,6 +33,14 @@ class WatchedChange(WatchedAlarm):
     )
 
 
+class WatchedInputs(WatchedChange):
+    """The distribution of each input that the log holds in clear."""
+
+    ignore: tuple[str, ...] = Field(
+        default=(), description="Columns that move by nature, such as dates and running numbers"
+    )
+
+
 class WatchedShare(WatchedAlarm):
     """A share of requests, or a mean loss between 0 and 1, that grows beyond what the release's dossier says."""
 
@@ -72,7 +80,7 @@ class WatchedDecay(WatchedAlarm):
 class Alarms(Part):
     """What is watched; `null` leaves one out. What cannot be measured is told, and is never taken for quiet."""
 
-    inputs: WatchedChange | None = WatchedChange(retrain=True)
+    inputs: WatchedInputs | None = WatchedInputs(retrain=True)
     oddity: WatchedChange | None = WatchedChange(retrain=True)
     predictions: WatchedChange | None = WatchedChange(retrain=True)
     guards: WatchedShare | None = WatchedShare()

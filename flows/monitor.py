@@ -71,7 +71,10 @@ def act_and_tell(store_url: str, store: Store, ledger: Ledger, model: str, now: 
 
 
 def tell_alarms(store_url: str, store: Store, ledger: Ledger, model: str, now: datetime) -> None:
-    """Tells of each alarm once; and for as long as it is on, that it asks for a model trained anew."""
+    """Tells of each alarm once; and for as long as one is on that asks for a model trained anew, that it does.
+
+    The newest of them speaks for all: what was seen in one turn asks once.
+    """
     state = ledger.state()
     for one in untold(store, state, model):
         _tell(store_url, state, one)

@@ -15,7 +15,11 @@ def input_measures(spec: ReleaseSpec, reference: ReferenceRows) -> Found:
     clear = [one for one in written if one.way == "clear"]
     kept_back = _kept_back(reference, clear)
     why = [f"Not measured, as the log does not hold them in clear: {', '.join(kept_back)}."] if kept_back else []
-    return [measure for one in clear for measure in _of(one, _values(reference, one))], why
+    asked = spec.monitoring.alarms.inputs
+    ignored = [one for one in clear if asked and one.column in asked.ignore]
+    if ignored:
+        why.append(f"Not measured, as the spec says: {', '.join(one.column for one in ignored)}.")
+    return [measure for one in clear if one not in ignored for measure in _of(one, _values(reference, one))], why
 
 
 def _kept_back(reference: ReferenceRows, clear: list[Input]) -> list[str]:
