@@ -43,7 +43,8 @@ def project(tmp_path_factory):
     """A store in which cars are served, and a spec of another model."""
     folder = tmp_path_factory.mktemp("up")
     written = Written(folder)
-    written.promoted("r1", price_graph(), spec=CARS)
+    written.approved("r1", price_graph(), spec=CARS)
+    written.append("promoted", release="r1", without_rollout="a test")
     (folder / "infra").mkdir()
     (folder / "infra" / "__init__.py").write_text("")
     (folder / "infra" / "model.py").write_text(MODEL)
