@@ -28,7 +28,7 @@ def main() -> int:
     began = time.monotonic()
     fresh(DEMO)
     shutil.copytree(Path(__file__).parent / "drift", DEMO / "spec")
-    before, after = world.population(records=0.01), world.population(records=0.6)
+    before, after = world.population(records=0.0), world.population(records=0.6)
     play = Play(world.FeatureStore(DEMO / "spec" / "loans.parquet", before))
     people.known(DEMO, *STORE)
     if seatrial("release", SPEC, *STORE)[0]:
@@ -44,7 +44,12 @@ def main() -> int:
             "A fault upstream: the incomes that callers send come in cents", world.in_cents(before), before, refused
         )
         play.act("It is mended", before, before, calm)
-        play.act("Other people ask: six of ten have a record of not paying", after, after, waits)
+        play.act(
+            "The bank opens: six of ten who ask have a record of not paying, and there was none before",
+            after,
+            after,
+            waits,
+        )
         play.approve()
         play.act("The world turns: who paid back does not any more", world.turned(after), world.turned(after), waits)
         play.approve()
@@ -62,7 +67,7 @@ class Play:
     callers: Traffic
 
     def __init__(self, table: world.FeatureStore) -> None:
-        self._table, self._known = table, world.population(records=0.01)
+        self._table, self._known = table, world.population(records=0.0)
         self._told: Records = []
         self.missed: list[str] = []
 

@@ -81,10 +81,11 @@ def tell_alarms(store_url: str, store: Store, ledger: Ledger, model: str, now: d
         was_told(store, one)
     monitoring = served(store, ledger, model).monitoring
     release = state.releases[state.models[model]]
-    for alarm in state.alarms.get(model, ()):
-        part = getattr(monitoring.alarms, alarm.name, None)
-        if part is not None and part.retrain:
-            events.tell_wanted(store_url, release, alarm, monitoring.retrain.cool_down_hours, now)
+    parts = {alarm: getattr(monitoring.alarms, alarm.name, None) for alarm in state.alarms.get(model, ())}
+    asking = [alarm for alarm, part in parts.items() if part is not None and part.retrain]
+    if asking:
+        newest = max(asking, key=lambda alarm: alarm.seq)
+        events.tell_wanted(store_url, release, newest, monitoring.retrain.cool_down_hours, now)
 
 
 def _tell(store_url: str, state: State, one: Telling) -> None:
