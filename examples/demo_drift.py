@@ -2,10 +2,12 @@
 trained anew; two are real: a model trained anew waits in the Prefect UI, a person approves it, and it takes over.
 """
 
+import os
 import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import people
@@ -19,7 +21,7 @@ from tasks.job import open_ledger
 MODEL, DEMO = "loan-risk", ROOT / "demo-drift"
 SPEC, STORE = "demo-drift/spec/release.yaml", ("--store", "demo-drift/store")
 # Loans asked for, and loans whose end becomes known, a second: of those that were asked elsewhere too.
-RATE, ENDING, PATIENCE_S, LOOK_S = 100, 300, 120, 3
+RATE, ENDING, PATIENCE_S, LOOK_S = 150, 300, 120, 3
 Records = list[Record]
 Seen = Callable[[Records, State], bool]
 
@@ -30,14 +32,14 @@ def main() -> int:
     shutil.copytree(Path(__file__).parent / "drift", DEMO / "spec")
     before, after = world.population(records=0.0), world.population(records=0.6)
     play = Play(world.FeatureStore(DEMO / "spec" / "loans.parquet", before))
-    people.known(DEMO, *STORE)
-    if seatrial("release", SPEC, *STORE)[0]:
-        return 1
-    people.approve(DEMO, MODEL, *STORE)
-    with (
-        system("demo-drift/store", SPEC, LOOK_S) as (url, ui),
-        Traffic(url, MODEL, before, world.TARGET, RATE) as play.callers,
-    ):
+    with system(STORE[1], SPEC, LOOK_S) as (url, ui), ExitStack() as stack:
+        # So that the first release is a run in the UI, too.
+        os.environ["PREFECT_API_URL"] = f"{ui}/api"
+        people.known(DEMO, *STORE)
+        if seatrial("release", SPEC, *STORE)[0]:
+            return 1
+        people.approve(DEMO, MODEL, *STORE)
+        play.callers = stack.enter_context(Traffic(url, MODEL, before, world.TARGET, RATE))
         print(f"  The gateway: {url}   The Prefect UI: {ui}")
         play.act("The world as it was: nothing is to happen", before, before, Quiet(10))
         play.act(

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -43,6 +43,9 @@ __all__ = ["absolute", "deployment_name", "deployments", "expect_server", "serve
 LOOK_S = 2.0
 # A rollout runs for hours, and must not keep a form from being read.
 MOST_AT_ONCE = 32
+ROLLOUT_LOOK_S = 10.0
+# A run begins each minute at most: until it does, seconds of CPU are gone.
+RUN_S = 60.0
 # So long an end may take: schedules are paused and runs let go.
 END_S = 20.0
 # The least that Prefect takes.
@@ -72,14 +75,18 @@ def deployments(
     store = absolute(store)
     name = deployment_name(store)
     turn = {"store": store, "deployment": name, **settings}
+    # Where it is watched more often than a rollout looks by itself, the rollout looks as often.
+    look = {"every_s": monitor_every_s} if monitor_every_s < ROLLOUT_LOOK_S else {}
     return [
         *(made for spec in specs for made in _of_spec(spec, name, store)),
-        *_approving(name, store, every_s, turn),
+        *_approving(name, store, every_s, look, turn),
         *_watching(name, store, monitor_every_s, settings.get("notify")),
     ]
 
 
-def _approving(name: str, store: str, every_s: float, turn: dict[str, Any]) -> list[RunnerDeployment]:
+def _approving(
+    name: str, store: str, every_s: float, look: dict[str, Any], turn: dict[str, Any]
+) -> list[RunnerDeployment]:
     asked = {"store": store}
     ask, roll_out = (
         _by(events.WAITING, store, f"Ask when a release in {name} waits"),
@@ -89,7 +96,14 @@ def _approving(name: str, store: str, every_s: float, turn: dict[str, Any]) -> l
     often = Interval(timedelta(seconds=every_s))
     return [
         _of(decide, name, "Asks people whether a release may go to production.", asked, triggers=[ask]),
-        _of(rollout, name, "Moves traffic to an approved release, stage by stage.", asked, [roll_out], tags=WATCHED),
+        _of(
+            rollout,
+            name,
+            "Moves traffic to an approved release, stage by stage.",
+            asked | look,
+            [roll_out],
+            tags=WATCHED,
+        ),
         _of(tell, name, "Tells people that a decision is due.", asked),
         _of(remind, name, keep_asking, turn, schedules=[often], concurrency_limit=NOT_TWO),
     ]
@@ -98,15 +112,23 @@ def _approving(name: str, store: str, every_s: float, turn: dict[str, Any]) -> l
 def _watching(name: str, store: str, monitor_every_s: float, notify: str | None) -> list[RunnerDeployment]:
     asked: dict[str, Any] = {"store": store}
     alone: dict[str, Any] = {"concurrency_limit": NOT_TWO, "tags": WATCHED}
-    often = Interval(timedelta(seconds=monitor_every_s))
+    looking, often = _turns(monitor_every_s)
     look = "Looks at what serves: alarms, and what follows from them."
     look_back = "Looks back: what operation costs, and what decays slowly."
     prove = "Proves that all that is kept is as it was written, and that it can be brought back."
     return [
-        _of(monitor, name, look, asked, schedules=[often], **alone),
+        _of(monitor, name, look, asked | looking, schedules=[often], **alone),
         _of(review, name, look_back, asked, schedules=[_cron(WEEKLY)], **alone),
         _of(audit, name, prove, {**asked, "notify": notify}, schedules=[_cron(DAILY)], **alone),
     ]
+
+
+def _turns(every_s: float) -> tuple[dict[str, float], Schedule]:
+    """How often monitoring looks; more often than each minute, one run looks for as long as a minute."""
+    if every_s >= RUN_S:
+        return {}, Interval(timedelta(seconds=every_s))
+    minute = Interval(timedelta(seconds=RUN_S), anchor_date=datetime.now(UTC) + timedelta(seconds=LOOK_S))
+    return {"every_s": every_s, "for_s": RUN_S - LOOK_S}, minute
 
 
 def _of_spec(spec: Path, name: str, store: str) -> list[RunnerDeployment]:

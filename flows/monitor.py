@@ -4,12 +4,14 @@ It starts from the ledger and the store, and keeps nothing of its own: killed an
 twice, raises no alarm twice and loses no event.
 """
 
-from datetime import datetime
+import time
+from datetime import datetime, timedelta
 from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from expectations.degrading import LACKING
 from expectations.errors import CannotAsk
@@ -27,11 +29,22 @@ from tasks.rollout.drive import utc_now
 
 
 @flow(name="monitor", validate_parameters=False)
-def monitor(store: str, model: str | None = None) -> list[dict[str, Any]]:
+def monitor(store: str, model: str | None = None, every_s: float = 0.0, for_s: float = 0.0) -> list[dict[str, Any]]:
     """One turn over each model that serves, or one of them. Raises CannotAsk, at the end, where one could not be asked.
 
-    Returns of each: model, release, outcome (quiet or alarm), mode, alarms, changes.
+    With `every_s` there are turns until `for_s` seconds after the run was due: a process takes seconds to begin, and
+    who looks every few seconds cannot wait for one each time. Returns of each model what the last turn saw: model,
+    release, outcome (quiet or alarm), mode, alarms, changes.
     """
+    until = (flow_run.get_scheduled_start_time() or utc_now()) + timedelta(seconds=for_s - every_s)
+    done = _look(store, model)
+    while every_s and utc_now() < until:
+        time.sleep(every_s)
+        done = _look(store, model)
+    return done
+
+
+def _look(store: str, model: str | None) -> list[dict[str, Any]]:
     done = turns(store, model)
     for one in done:
         if one["changes"]:
