@@ -17,11 +17,12 @@ LACKING = "Nothing is there to fall back to: a person must say how it is to be s
 
 @dataclass(frozen=True)
 class Step:
-    """The mode that is to be set, the release that it falls back to, and why."""
+    """The mode that is to be set, the release that it falls back to, and why: `alarms` names those that ask for it."""
 
     mode: str
     fallback: str | None
     why: str
+    alarms: tuple[str, ...] = ()
 
 
 def next_step(state: State, model: str, watched: Alarms) -> Step | None:
@@ -33,7 +34,12 @@ def next_step(state: State, model: str, watched: Alarms) -> Step | None:
     same = (now.name, now.fallback) == (wanted.mode, wanted.fallback)
     # Of what is missing people are told once, and once more when it is there.
     told = (LACKING in now.why) == (LACKING in wanted.why)
-    return None if same and told else wanted
+    return None if same and told and _still_why(now, wanted) else wanted
+
+
+def _still_why(now: Mode, wanted: Step) -> bool:
+    """Whether an alarm that was the reason is one still: others, of another release, are told anew."""
+    return not wanted.alarms or any(f"alarm {name}:" in now.why for name in wanted.alarms)
 
 
 def _wanted(state: State, model: str, watched: Alarms) -> Step | None:
@@ -74,15 +80,16 @@ def rank(mode: str) -> int:
 def _tightened(state: State, model: str, asked: str, alarms: list[Alarm], person: Mode) -> Step:
     # The words say by how much.
     why = "; ".join(
-        f"alarm {one.words if one.words.startswith(one.name) else f'{one.name}: {one.words}'}" for one in alarms
+        f"alarm {one.words if one.words.startswith(f'{one.name}:') else f'{one.name}: {one.words}'}" for one in alarms
     )
     why += f". {_said(person)}" if person.by else ""
     # What a person named answers what guards do not trust, in other modes too.
     kept = person.fallback if can_fall_back(state, model, person.fallback) else None
+    names = tuple(one.name for one in alarms)
     if asked != "fallback":
-        return Step(asked, kept, why)
+        return Step(asked, kept, why, names)
     found = kept or _before(state, model)
-    return Step("fallback", found, why) if found else Step("warn", None, f"{LACKING}. {why}")
+    return Step("fallback", found, why, names) if found else Step("warn", None, f"{LACKING}. {why}", names)
 
 
 def _before(state: State, model: str) -> str | None:

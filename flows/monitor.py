@@ -49,6 +49,12 @@ def _look(store: str, model: str | None) -> list[dict[str, Any]]:
     for one in done:
         if one["changes"]:
             create_markdown_artifact(_table(one), key="monitor", description=f"Monitoring of {one['model']}")
+    return said(done)
+
+
+def said(done: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same, once the run's log has what changed. Raises CannotAsk where a model could not be asked."""
+    for one in done:
         for line in (*one["changes"], *one["problems"]):
             get_run_logger().info("%s: %s", one["model"], line)
     problems = [f"{one['model']}: {words}" for one in done for words in one["problems"]]

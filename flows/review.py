@@ -4,10 +4,9 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.logging import get_run_logger
 
 from expectations.errors import CannotAsk
-from flows.monitor import act_and_tell
+from flows.monitor import act_and_tell, said
 from infra.store import open_store
 from tasks.job import open_ledger
 from tasks.monitoring.review import look_back
@@ -26,12 +25,7 @@ def review(store: str, model: str | None = None) -> list[dict[str, Any]]:
     for one in done:
         if not one["problems"]:
             create_markdown_artifact(_table(one), key="review", description=f"Review of {one['model']}")
-        for line in (*one["changes"], *one["problems"]):
-            get_run_logger().info("%s: %s", one["model"], line)
-    problems = [f"{one['model']}: {words}" for one in done for words in one["problems"]]
-    if problems:
-        raise CannotAsk(*problems)
-    return done
+    return said(done)
 
 
 def _look_back(store_url: str, model: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def up(json_: bool, **asked: Any) -> None:
 
     store, made = _opened(asked)
     folders = Folders.of(store)
-    with only_one(folders.root, f"{store}: `seatrial up`"):
+    with only_one(folders.root / "lock", lambda process: _taken(store, process)):
         left = left_over(folders.running)
         end_groups(left, 20)
         for one in left:
@@ -71,6 +71,10 @@ def up(json_: bool, **asked: Any) -> None:
         ending = [name for name in (GATEWAY, WORKER, SERVER) if name in {one.name for one in programs}]
         Supervision(programs, ending, folders.running, tell, ready).run()
     _tell(json_, "all", "ended", "ended. What waits is in the ledger; `seatrial up` goes on with it.")
+
+
+def _taken(store: str, process: str) -> CannotAsk:
+    return CannotAsk(f"{store}: `seatrial up` runs already, as process {process or '?'}. End that one first.")
 
 
 def _opened(asked: dict[str, Any]) -> tuple[str, bool]:

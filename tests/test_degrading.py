@@ -110,7 +110,7 @@ def test_an_alarm_that_the_spec_says_nothing_of_warns():
 
 def test_the_reason_is_the_alarms_own_words_and_who_had_said_what():
     _, step = followed(standing([alarm("quality", 4.5), alarm("inputs", 1.6)], "warn"))
-    assert step.why == "alarm quality moved. vera had set warn: a storm"
+    assert step.why == "alarm quality: quality moved. vera had set warn: a storm"
     state, _ = followed(standing([alarm("quality", 4.5)], "warn"))
     _, back = followed(replace(state, alarms={}))
     assert (back.mode, back.why) == ("warn", "no alarm asks for more. vera had set warn: a storm")
@@ -148,3 +148,10 @@ def test_a_fallback_that_a_person_set_and_that_serves_by_now_is_left_to_people()
     back = fold(records([("rolled back", {"release": "r2", "why": "errors", "by": "vera"})])[-1:], state)
     assert back.models["m"] == "r1"
     assert followed(replace(back, alarms={}))[1] is None
+
+
+def test_alarms_of_another_release_give_the_mode_a_reason_of_their_own():
+    before, _ = followed(standing([alarm("inputs", 2)]))
+    after, step = followed(replace(before, alarms={"m": (alarm("quality", 1.2),)}))
+    assert (step.mode, step.why) == ("warn", "alarm quality: quality moved")
+    assert followed(replace(after, alarms={"m": (alarm("quality", 1.4), alarm("inputs", 2))}))[1] is None

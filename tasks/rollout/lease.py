@@ -1,10 +1,7 @@
 """One rollout of a model at a time: a lock among this account's processes, a lease in the ledger among all others."""
 
-import fcntl
-import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from expectations.history import State
 from expectations.records import digest_of
 from expectations.state import Rollout
 from infra.ledger import Ledger
+from infra.processes import lock
 from tasks.rollout.plan import Plan
 from tasks.traffic import Said
 
@@ -27,28 +25,18 @@ def holder(home: Path) -> str:
     return f"{socket.gethostname()}/{digest_of(str(home.resolve()).encode())[7:15]}"
 
 
-@contextmanager
-def only_one(home: Path, store_url: str, model: str, what: str = "rollout") -> Iterator[None]:
+def only_one(home: Path, store_url: str, model: str, what: str = "rollout") -> AbstractContextManager[None]:
     """Holds the lock of a model's rollout; the system lets go of it when the process ends, however it ends.
 
     Raises Taken where another process of this account has it, and names that process.
     """
-    folder = home / f"{what}s"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{digest_of({'store': store_url, 'model': model})[7:23]}.lock"
-    with path.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise Taken(
-                f"{model}: process {lock.read().strip() or '(starting)'} of this account has its {what} under way. "
-                f"`seatrial status {model}` tells how far it is."
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+    path = home / f"{what}s" / f"{digest_of({'store': store_url, 'model': model})[7:23]}.lock"
+
+    def taken(process: str) -> Taken:
+        held = f"process {process or '(starting)'} of this account has its {what} under way"
+        return Taken(f"{model}: {held}. `seatrial status {model}` tells how far it is.")
+
+    return lock.only_one(path, taken)
 
 
 class Lease:
