@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from expectations import alarms, attached, modes, people, releases, traffic
-from expectations.state import Body, Record, Release, State, state_from_json
+from expectations.state import Body, Record, Release, State
+from expectations.state_json import state_from_json
 from expectations.transitions import Transition
 
 __all__ = ["NOTHING_YET", "Record", "Release", "State", "fold", "refusal", "state_from_json"]

@@ -5,7 +5,8 @@ from typing import Any
 from expectations.approvals import check_decided, check_standing, decided
 from expectations.graph import serving_below
 from expectations.records import PACKAGE_SIGNATURE
-from expectations.state import Body, Fed, Record, Release, State, fed_from_json
+from expectations.state import Body, Fed, Record, Release, State
+from expectations.state_json import fed_from_json
 from expectations.transitions import Transition, of_release
 from expectations.verdicts import Outcome
 

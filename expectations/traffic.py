@@ -7,18 +7,8 @@ from datetime import datetime, timedelta
 
 from expectations.approvals import check_standing
 from expectations.releases import check_compared
-from expectations.state import (
-    Body,
-    Mode,
-    Record,
-    Release,
-    Report,
-    Rollout,
-    Stage,
-    State,
-    evidence_of,
-    stage_from_json,
-)
+from expectations.state import Body, Mode, Record, Release, Report, Rollout, Stage, State, evidence_of
+from expectations.state_json import stage_from_json
 from expectations.transitions import Transition, of_release
 
 # A longer one would be none: nobody would have to look after it.

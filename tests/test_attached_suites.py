@@ -8,7 +8,7 @@ from test_approvals import judged
 from expectations.attached import attached, suite_body
 from expectations.people import identity
 from expectations.spec import Gates
-from expectations.state import state_from_json
+from expectations.state_json import state_from_json
 from infra.ledger import Ledger, Refused
 from infra.local_store import LocalStore
 from tasks.identities import attach_suite

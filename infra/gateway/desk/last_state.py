@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from expectations.state import state_from_json
+from expectations.state_json import state_from_json
 from infra.checkpoints import Known
 from infra.keys import keep_highest, place_name
 
