@@ -27,6 +27,7 @@ def status(model: str, store_url: str, json_: bool) -> None:
 
     Example: seatrial status ames-price --store ./store
     """
+    from flows.graph_command import relation_words
     from tasks.job import open_ledger
 
     state = open_ledger(store_url).state()
@@ -44,7 +45,11 @@ def status(model: str, store_url: str, json_: bool) -> None:
         "alarms": [asdict(one) for one in state.alarms.get(model, ())],
         "retraining": asdict(state.retrainings[model]) if model in state.retrainings else None,
     }
-    answer(json_, value, "\n".join([*_traffic_words(state, model), *_watch_words(state, model), *lines]))
+    answer(
+        json_,
+        value,
+        "\n".join([*_traffic_words(state, model), *_watch_words(state, model), *relation_words(state, model), *lines]),
+    )
 
 
 def _traffic_words(state: State, model: str) -> list[str]:
