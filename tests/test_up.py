@@ -182,8 +182,10 @@ def test_killed_itself_it_leaves_nothing_and_the_next_one_ends_cleanly_by_ctrl_c
     assert len(family) >= 4
     up.process.kill()
     up.process.wait()
-    until(lambda: not [pid for pid in family if alive(pid)], seconds=60)
+    # A run that outlived its worker may go on until the next one ends it.
+    until(lambda: len([pid for pid in family if alive(pid)]) <= 1, seconds=60)
     again = begin(project)
+    assert not [pid for pid in family if alive(pid)]
     family = again.family()
     again.process.send_signal(signal.SIGINT)
     assert again.process.wait(90) == 0

@@ -97,9 +97,13 @@ class Supervision:
             return
         one.begin()
         self._say(one, "begun", f"begun, process {one.process.pid if one.process else 0}")
-        living = [kept for kept in self._kept.values() if kept.process]
-        pids = [(kept.name, kept.process.pid) for kept in living if kept.process]
-        write_down(self._running, [Process(name, pid, begun(pid)) for name, pid in pids])
+        self._write_down()
+
+    def _write_down(self) -> None:
+        """What runs, runs among it that outlived their worker: whoever starts after this was killed ends them."""
+        pids = [(kept.name, kept.process.pid) for kept in self._kept.values() if kept.process]
+        orphans = [("a run", pid) for pid in reap(os.getpid(), self._pids())]
+        write_down(self._running, [Process(name, pid, begun(pid)) for name, pid in (*pids, *orphans)])
 
     def _ask(self, one: Kept) -> None:
         health, now = one.program.ask(time.monotonic() - one.begun), time.monotonic()
@@ -149,9 +153,7 @@ class Supervision:
         self._cleaned = time.monotonic()
         for one in self._kept.values():
             shorten(one.program.log)
-        for _ in reap(os.getpid(), self._pids()):
-            # A run whose worker was killed goes on, and is ended with all others.
-            continue
+        self._write_down()
 
     def _pids(self) -> set[int]:
         return {one.process.pid for one in self._kept.values() if one.process}

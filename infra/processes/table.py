@@ -65,19 +65,22 @@ def left_over(path: Path) -> list[Process]:
 
 
 def end_groups(processes: Iterable[Process], seconds: float) -> None:
-    """Ends processes that lead groups, and their groups: asked at first, killed after so many seconds."""
-    living = list(processes)
-    _signal_groups(living, signal.SIGTERM)
+    """Ends processes, and the groups that they lead: asked at first, killed after so many seconds."""
+    living = [one for one in processes if begun(one.pid) == one.begun]
+    leading = [one for one in living if os.getpgid(one.pid) == one.pid]
+    alone = [one for one in living if one not in leading]
     until = time.monotonic() + seconds
-    while time.monotonic() < until and any(begun(one.pid) == one.begun for one in living):
-        time.sleep(LOOK)
-    _signal_groups(living, signal.SIGKILL)
-
-
-def _signal_groups(processes: Iterable[Process], number: signal.Signals) -> None:
-    for one in processes:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(one.pid, number)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for one in leading:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(one.pid, number)
+        for one in alone:
+            with suppress(ProcessLookupError, PermissionError):
+                # The number may be another's by now.
+                if begun(one.pid) == one.begun:
+                    os.kill(one.pid, number)
+        while time.monotonic() < until and any(begun(one.pid) == one.begun for one in living):
+            time.sleep(LOOK)
 
 
 def reap(parent: int, spared: Iterable[int]) -> Iterator[int]:
