@@ -93,8 +93,9 @@ def test_a_person_reads_the_verdict_errs_is_asked_again_and_approves(desk, tmp_p
     run, vera = desk.form("houses-2"), desk.written.apps["vera"]
     with browser_page() as page:
         dialog = open_form(page, desk.url, run)
+        # The question is drawn after the fields.
+        dialog.get_by_text("May houses-2 go to production?").first.wait_for()
         text = dialog.inner_text()
-        assert "May houses-2 go to production?" in text
         assert "rmse of houses-1, which serves" in text
         assert desk.written.release("houses-2").dossier_digest in text
         before = desk.since(run)

@@ -245,7 +245,8 @@ def test_the_public_tool_verifies_package_and_dossier_and_sees_a_changed_byte(tm
     assert public_tool(out, "package", stranger).returncode != 0
     graph = out / "package" / "model.onnx"
     graph.write_bytes(graph.read_bytes()[:-1] + b"?")
-    assert "Hash mismatch for \\'model.onnx" in public_tool(out, "package", key).stderr
+    # How it quotes hangs on the bytes of the digests.
+    assert "Hash mismatch for 'model.onnx" in public_tool(out, "package", key).stderr.replace("\\", "")
     with pytest.raises(CannotAsk, match="expected no such folder yet"):
         lay_out(written.store, {}, out)
 

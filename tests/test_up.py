@@ -152,7 +152,7 @@ def test_an_event_while_the_worker_is_killed_starts_one_run(up, project, trainin
     EventsWorker.instance().drain()
     until(lambda: runs("retrain"))
     up.until("worker", "up", at)
-    [one] = until(lambda: [run for run in runs("retrain") if run.state.is_final()], seconds=90)
+    [one] = until(lambda: [run for run in runs("retrain") if run.state.is_final()], seconds=180)
     assert one.parameters["cause"] == "alarm inputs: moved"
     assert one.parameters["model"] == "loan"
     # Killed while it runs nothing, and begun again: no run is made up for.
