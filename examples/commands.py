@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ def fresh(folder: Path) -> None:
     os.environ.pop("PREFECT_API_URL", None)
 
 
-def seatrial(*arguments: str, quiet: bool = False) -> tuple[int, dict[str, Any]]:
+def seatrial(*arguments: str, quiet: bool = False) -> tuple[int, Any]:
     """Runs one command as a user would, shows it, and returns its exit code and its answer."""
     print(f"$ seatrial {' '.join(arguments)}", flush=True)
     done = subprocess.run(
@@ -40,8 +42,8 @@ def seatrial(*arguments: str, quiet: bool = False) -> tuple[int, dict[str, Any]]
         check=False,
     )
     told = json.loads(done.stdout or "{}")
-    for line in (told.get("outcome"), told.get("status")):
-        if line:
+    for one in told if isinstance(told, list) else [told]:
+        for line in filter(None, (one.get("outcome"), one.get("status"))):
             print(f"  → {line}", flush=True)
     return done.returncode, told
 
@@ -65,17 +67,31 @@ def gateway(store: str, model: str, processes: int = 1) -> Iterator[str]:
 
 
 @contextmanager
-def system(store: str, spec: str, every_s: float) -> Iterator[tuple[str, str]]:
-    """`seatrial up` on free ports of loopback; gives the URLs of the gateway and of the Prefect UI once all is up."""
+def system(store: str, spec: str, every_s: float) -> Iterator[Callable[[], tuple[str, str]]]:
+    """`seatrial up` on free ports of loopback; gives what waits until all is up and has the URLs of gateway and UI."""
     arguments = ["up", "--store", store, "--spec", spec, "--port", "0", "--ui-port", "0"]
     arguments += ["--monitor-every", str(every_s)]
     print(f"\n$ seatrial {' '.join(arguments)}", flush=True)
     process = subprocess.Popen([SEATRIAL, *arguments, "--json"], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
+    said = process.stdout
+
+    def places() -> tuple[str, str]:
+        told = next(line for line in map(json.loads, said) if "gateway" in line and "ui" in line)
+        threading.Thread(target=said.read, daemon=True).start()
+        print(f"  The gateway: {told['gateway']}   The Prefect UI: {told['ui']}", flush=True)
+        return told["gateway"], told["ui"]
+
     try:
-        told = next(line for line in map(json.loads, process.stdout) if "gateway" in line and "ui" in line)
-        threading.Thread(target=process.stdout.read, daemon=True).start()
-        yield told["gateway"], told["ui"]
+        yield places
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=90)
+
+
+def ready(url: str, model: str) -> None:
+    """Waits until the gateway at that URL answers for the model: it follows the ledger within two seconds."""
+    while True:
+        with suppress(OSError), urllib.request.urlopen(f"{url}/v2/models/{model}/ready", timeout=5):  # noqa: S310
+            return
+        time.sleep(0.2)

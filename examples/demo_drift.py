@@ -2,7 +2,6 @@
 trained anew; two are real: a model trained anew waits in the Prefect UI, a person approves it, and it takes over.
 """
 
-import os
 import shutil
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import people
 import world
-from commands import ROOT, fresh, seatrial, system
+from commands import ROOT, fresh, ready, seatrial, system
 from traffic import Traffic
 
 from expectations.state import Record, State
@@ -21,7 +20,7 @@ from tasks.job import open_ledger
 MODEL, DEMO = "loan-risk", ROOT / "demo-drift"
 SPEC, STORE = "demo-drift/spec/release.yaml", ("--store", "demo-drift/store")
 # Loans asked for, and loans whose end becomes known, a second: of those that were asked elsewhere too.
-RATE, ENDING, PATIENCE_S, LOOK_S = 150, 300, 120, 3
+RATE, ENDING, PATIENCE_S, LOOK_S = 100, 300, 120, 3
 Records = list[Record]
 Seen = Callable[[Records, State], bool]
 
@@ -32,16 +31,15 @@ def main() -> int:
     shutil.copytree(Path(__file__).parent / "drift", DEMO / "spec")
     before, after = world.population(records=0.0), world.population(records=0.6)
     play = Play(world.FeatureStore(DEMO / "spec" / "loans.parquet", before))
-    with system(STORE[1], SPEC, LOOK_S) as (url, ui), ExitStack() as stack:
-        # So that the first release is a run in the UI, too.
-        os.environ["PREFECT_API_URL"] = f"{ui}/api"
+    with system(STORE[1], SPEC, LOOK_S) as places, ExitStack() as stack:
         people.known(DEMO, *STORE)
         if seatrial("release", SPEC, *STORE)[0]:
             return 1
         people.approve(DEMO, MODEL, *STORE)
+        url, _ = places()
+        ready(url, MODEL)
         play.callers = stack.enter_context(Traffic(url, MODEL, before, world.TARGET, RATE))
-        print(f"  The gateway: {url}   The Prefect UI: {ui}")
-        play.act("The world as it was: nothing is to happen", before, before, Quiet(10))
+        play.act("The world as it was: nothing is to happen", before, before, Quiet(6))
         play.act(
             "A fault upstream: the incomes that callers send come in cents", world.in_cents(before), before, refused
         )
@@ -56,6 +54,7 @@ def main() -> int:
         play.act("The world turns: who paid back does not any more", world.turned(after), world.turned(after), waits)
         play.approve()
         failed = play.callers.counted["failed"]
+    seatrial("monitor", MODEL, *STORE)
     seatrial("report", MODEL, *STORE, "--out", "demo-drift/report.html")
     print(f"\n{'─' * 100}\n{time.monotonic() - began:.0f} s; requests without an answer: {failed}")
     for missed in play.missed:

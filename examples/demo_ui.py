@@ -19,7 +19,8 @@ MODEL = "ames-price"
 def main() -> int:
     fresh(DEMO)
     print("\n── Everything that a team uses: a Prefect server with its UI, a worker, the gateway", flush=True)
-    with system("demo-ui/store", "examples/ames/challenger.yaml", 300) as (_, url):
+    with system("demo-ui/store", "examples/ames/challenger.yaml", 300) as places:
+        _, url = places()
         # So that every release is a run in the UI.
         os.environ["PREFECT_API_URL"] = f"{url}/api"
         print("\n── The people, and a second factor for the validator", flush=True)
