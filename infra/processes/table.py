@@ -67,7 +67,7 @@ def left_over(path: Path) -> list[Process]:
 def end_groups(processes: Iterable[Process], seconds: float) -> None:
     """Ends processes, and the groups that they lead: asked at first, killed after so many seconds."""
     living = [one for one in processes if begun(one.pid) == one.begun]
-    leading = [one for one in living if os.getpgid(one.pid) == one.pid]
+    leading = [one for one in living if _leads(one.pid)]
     alone = [one for one in living if one not in leading]
     until = time.monotonic() + seconds
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -81,6 +81,13 @@ def end_groups(processes: Iterable[Process], seconds: float) -> None:
                     os.kill(one.pid, number)
         while time.monotonic() < until and any(begun(one.pid) == one.begun for one in living):
             time.sleep(LOOK)
+
+
+def _leads(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        return os.getpgid(pid) == pid
+    # It is gone by now.
+    return False
 
 
 def reap(parent: int, spared: Iterable[int]) -> Iterator[int]:

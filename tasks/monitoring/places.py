@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from expectations.spec import ReleaseSpec
 from infra.runtime import label_text
+from tasks.guards.plan import KINDS, LIVE_KINDS
 
 Floats = NDArray[np.float64]
 Detail = Mapping[str, Any]
@@ -19,7 +20,7 @@ Way = Callable[[Detail, pl.DataFrame], Floats]
 PREDICTION, PROBABILITIES, TRUSTED = "output.prediction", "output.probabilities", "output.trusted"
 ODDITY, REASONS, FLAGS = "output.anomaly_score", "output.reasons", "output.flags"
 # Of live lookups: what was told is old, or nothing was.
-STALE, UNANSWERED = 64, 128
+STALE, UNANSWERED = (1 << KINDS.index(kind) for kind in LIVE_KINDS)
 
 
 def numbers(column: pl.Series) -> Floats:
