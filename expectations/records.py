@@ -5,8 +5,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from enum import Enum
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -19,6 +22,25 @@ def canonical_json(value: Any) -> bytes:
     """The one JSON text of a value: sorted keys, no spaces, no NaN. Equal values give equal bytes."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
+
+
+def plain_json(value: Any) -> Any:
+    """Plain, finite JSON values of anything; what is not known, not a number or infinite is None."""
+    if isinstance(value, Enum):
+        return plain_json(value.value)
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, float):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain_json(item) for item in (sorted(value, key=str) if isinstance(value, set | frozenset) else value)]
+    if isinstance(value, np.generic | np.ndarray):
+        return plain_json(value.tolist())
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def digest_of(value: Any) -> str:

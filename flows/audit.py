@@ -10,8 +10,8 @@ from prefect.blocks.core import Block
 
 from expectations.errors import CannotAsk
 from flows import events
+from tasks.again import AGAIN
 from tasks.auditing import Audited, measure_audit
-from tasks.steps import AGAIN
 
 PROGRESS = logging.getLogger("seatrial.progress")
 

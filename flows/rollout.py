@@ -13,9 +13,9 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 
 from expectations.errors import Away
 from infra.rollout_page import stage_words
+from tasks.again import AGAIN
 from tasks.rollout.drive import Drive, open_drive, utc_now
 from tasks.rollout.moves import Act, Move
-from tasks.steps import AGAIN
 
 PROGRESS = logging.getLogger("seatrial.progress")
 

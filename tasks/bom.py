@@ -23,6 +23,8 @@ LIMITS = (
     "It was measured on records like those of its snapshot; of other data the figures say nothing.",
     "Records outside the training intervals, odd combinations and implausible answers are marked by the package.",
 )
+# By RFC 3987: what stands only encoded in a reference, and what does not encode anything.
+NOT_IN_AN_IRI = re.compile(r"[\x00-\x20\x7f<>\"{}|\\^`]|%(?![0-9A-Fa-f]{2})")
 FROZEN = re.compile(r"sha256:([0-9a-f]{64})")
 
 
@@ -77,9 +79,15 @@ def bom_problems(bom: Mapping[str, Any]) -> list[str]:
     """What the schema of CycloneDX 1.6 has against it, as sentences; empty where nothing."""
     from cyclonedx.schema import SchemaVersion
     from cyclonedx.validation.json import JsonStrictValidator
+    from jsonschema.validators import Draft7Validator
 
+    Draft7Validator.FORMAT_CHECKER.checks("iri-reference")(_is_iri_reference)
     found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bom), all_errors=True)
     return [" ".join(str(one).split())[:300] for one in found or ()]
+
+
+def _is_iri_reference(value: object) -> bool:
+    return not isinstance(value, str) or not NOT_IN_AN_IRI.search(value)
 
 
 def _ref(thing: Mapping[str, Any]) -> str:

@@ -5,17 +5,14 @@ the same bytes.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import date
-from enum import Enum
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from expectations.dossier import FORMAT
 from expectations.hiding import hidden_columns, without_values
 from expectations.history import Release
-from expectations.records import Evidence
+from expectations.records import Evidence, plain_json
 from expectations.risk import Risk, tier_words
 from expectations.verdicts import Finding, Outcome
 from expectations.waivers import used
@@ -98,26 +95,7 @@ def build_document(
         "card": build_card(spec, manifest, evidence),
         "limits": limits_of_use(spec, evidence),
     }
-    return {key: to_json(value) for key, value in document.items()}
-
-
-def to_json(value: Any) -> Any:
-    """Plain, finite JSON values of anything; what is not known, not a number or infinite is None."""
-    if isinstance(value, Enum):
-        return to_json(value.value)
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if value is pd.NaT or value is pd.NA:
-        return None
-    if isinstance(value, float):
-        return float(value) if np.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [to_json(item) for item in (sorted(value, key=str) if isinstance(value, set | frozenset) else value)]
-    if isinstance(value, np.generic | np.ndarray):
-        return to_json(value.tolist())
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return {key: plain_json(value) for key, value in document.items()}
 
 
 def hidden_in(spec: Mapping[str, Any]) -> frozenset[str]:

@@ -11,9 +11,9 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from expectations.hiding import without_values
-from expectations.records import Evidence
+from expectations.records import Evidence, plain_json
 from expectations.verdicts import Finding, Outcome, worst
-from tasks.dossier import STEPS, hidden_in, to_json, worst_records
+from tasks.dossier import STEPS, hidden_in, worst_records
 from tasks.dossier_plots import build_plots
 from tasks.drawing import metric, number
 
@@ -97,7 +97,7 @@ def _step(step: str, spec: Mapping[str, Any], evidence: Evidence | None, finding
         "folded": folded,
         "plots": build_plots(evidence, spec) if evidence else [],
         "metrics": evidence.metrics.to_dict("records") if evidence else [],
-        "facts": to_json(evidence.facts) if evidence and step != "data" else {},
+        "facts": plain_json(evidence.facts) if evidence and step != "data" else {},
         "frontier": frontier,
         # The frontier shows the same records, and all of them.
         "worst": None if frontier else _table(without_values(rows, hidden_in(spec))),
@@ -154,7 +154,7 @@ def _comparison(evidence: Evidence | None) -> dict[str, Any] | None:
     """What the first screen says of champion and challenger."""
     if evidence is None:
         return None
-    facts = {key: to_json(value) for key, value in evidence.facts.items()}
+    facts = {key: plain_json(value) for key, value in evidence.facts.items()}
     keys = ("label", "metric", "champion_value", "candidate_value", "explanation")
     return {key: facts.get(key) for key in keys} | {"improvement": metric(evidence.metrics, "improvement")}
 
@@ -169,7 +169,7 @@ def _cell(value: Any) -> str:
     return (
         number(value)
         if isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        else _flat(to_json(value))
+        else _flat(plain_json(value))
     )
 
 

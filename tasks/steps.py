@@ -4,20 +4,17 @@ A finished step is known in the store by the digest of its inputs (`once`), so a
 resume alike. Access is never remembered.
 """
 
-import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from textwrap import shorten
-from typing import Any, TypedDict
+from typing import Any
 
 from prefect import task
 
 from expectations import waivers
 from expectations.attached import attached
 from expectations.coverage import coverage, judge_coverage
-from expectations.errors import Away
 from expectations.expectation import METRIC
 from expectations.hiding import hidden_columns
 from expectations.judge import judge
@@ -31,6 +28,7 @@ from infra.keys import home
 from infra.packages import versions
 from tasks import access as access_step
 from tasks import convert, convertible, dossier, package, record, sign, snapshot, train
+from tasks.again import AGAIN
 from tasks.bom import bill_of
 from tasks.check import Check, Subject
 from tasks.conversion.trials import try_out
@@ -41,33 +39,11 @@ from tasks.job import Job, Manifest
 from tasks.junit import junit_xml
 from tasks.lookups import lookup_blob
 
-VERSION = 12  # Raised when a step's answer changes; finished steps of older versions are not taken.
-PROGRESS = logging.getLogger("seatrial.progress")
+VERSION = 13  # Raised when a step's answer changes; finished steps of older versions are not taken.
 
 
 def _inputs(job: Job, **more: Any) -> dict[str, Any]:
     return {"release": job.release, "version": VERSION, **more}
-
-
-def may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    """Only what was away is asked again; a sentence about bad input stays true."""
-    found = state.result(raise_on_failure=False)
-    if not isinstance(found, Away | ConnectionError | TimeoutError):
-        return False
-    PROGRESS.info("%-12s %s", "away", f"asked again in a while: {shorten(str(found), 160, placeholder=' …')}")
-    return True
-
-
-class Again(TypedDict):
-    """How a task is asked again."""
-
-    retries: int
-    retry_delay_seconds: list[float]
-    retry_condition_fn: Callable[[Any, Any, Any], bool]
-
-
-# Every step needs the store, which can be away; none does anything twice that it finished.
-AGAIN: Again = {"retries": 4, "retry_delay_seconds": [1, 4, 16, 32], "retry_condition_fn": may_pass}
 
 
 @task(name="start", **AGAIN)

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from expectations.records import Evidence, metric_rows
+from expectations.records import Evidence, metric_rows, plain_json
 from expectations.tiers import TIERS
 from expectations.verdicts import Finding, Outcome
-from tasks.dossier import STEPS, build_document, to_json, worst_records
+from tasks.dossier import STEPS, build_document, worst_records
 from tasks.dossier_page import render
 from tasks.dossier_plots import build_plots
 
@@ -172,7 +172,7 @@ def test_json_values_are_plain() -> None:
         3: np.bool_(True),
     }
 
-    assert to_json(given) == {"a": 1, "b": None, "c": "2026-01-01T00:00:00", "d": [1, 2], "e": "passed", "3": True}
+    assert plain_json(given) == {"a": 1, "b": None, "c": "2026-01-01T00:00:00", "d": [1, 2], "e": "passed", "3": True}
 
 
 def test_the_json_holds_all_metrics_and_the_twenty_worst_records() -> None:

@@ -16,14 +16,13 @@ from pydantic import ValidationError
 from expectations.errors import CannotAsk
 from expectations.judge import judge
 from expectations.options.provenance import LICENCES, Provenance
-from expectations.records import metric_rows
+from expectations.records import metric_rows, plain_json
 from expectations.spec import ReleaseSpec
 from expectations.suites.provenance import provenance_suite
 from expectations.verdicts import Outcome
 from infra.environment import Installed, distributions_of, installed, needed_by
 from infra.spec_file import modules_used, read_spec
 from tasks.bom import bill_of, bom_problems, build_bom
-from tasks.dossier import to_json
 from tasks.licences import allowed, licence_of, spdx
 from tasks.lock import departures, read_lock
 from tasks.qualification.provenance import MOST_NAMED, SCORES, THERE, TRAINS, measure, measure_provenance, roles_of
@@ -219,7 +218,7 @@ def test_a_bill_is_what_the_schema_takes_and_the_same_each_time():
     things = [DATA, {**DATA, "kind": "asset", "name": "words.txt", "licence": "by agreement"}]
     found = measured(things, licences=["*"])
     about = {"name": "m", "version": "m-1", "graph": DATA["digest"], "as_of": "2026-01-01T00:00:00"}
-    spec = to_json({**SPEC, "model": {**SPEC["model"], "description": "Who pays back."}})
+    spec = plain_json({**SPEC, "model": {**SPEC["model"], "description": "Who pays back."}})
     bom = build_bom(about, found.records, spec, quality)
     assert bom_problems(bom) == []
     assert json.dumps(bom) == json.dumps(build_bom(about, found.records, spec, quality))
@@ -235,6 +234,27 @@ def test_a_bill_is_what_the_schema_takes_and_the_same_each_time():
 
 def test_a_wrong_bill_is_told_of():
     assert bom_problems({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "no_such_key": 1})
+
+
+@pytest.mark.parametrize(
+    ("url", "sound"),
+    [
+        ("https://example.org/a%20b?c=d#e", True),
+        ("data/öffentlich.csv", True),
+        ("two words", False),
+        ("100%", False),
+        ("a|b", False),
+    ],
+)
+def test_what_is_no_iri_is_told_of(url, sound):
+    component = {"type": "data", "name": "d", "externalReferences": [{"type": "website", "url": url}]}
+    bill = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": [component]}
+    assert (bom_problems(bill) == []) is sound
+
+
+def test_a_date_that_is_none_is_told_of():
+    bill = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "metadata": {"timestamp": "yesterday"}}
+    assert "yesterday" in bom_problems(bill)[0]
 
 
 def test_the_code_beside_a_spec_tells_what_it_imports(tmp_path):

@@ -7,9 +7,9 @@ from typing import Any
 from expectations.alarms import named
 from expectations.history import Record, State
 from expectations.monitoring_spec import WatchedAlarm
+from expectations.records import plain_json
 from expectations.state import MONITOR
 from infra.evidence_store import put_json
-from tasks.dossier import to_json
 from tasks.monitoring.seen import Seen
 from tasks.monitoring.served import Served
 from tasks.traffic import Said
@@ -66,7 +66,7 @@ def _body(served: Served, one: Seen, figures: Mapping[str, Any], now: datetime) 
         "words": words(one),
         "times": round(_times(one), 3),
         "by": MONITOR,
-        "evidence": put_json(served.store, to_json(evidence)),
+        "evidence": put_json(served.store, plain_json(evidence)),
         "began": since.isoformat(timespec="seconds"),
         "delay_s": round(max(0.0, (now - since).total_seconds()), 1),
         "budget_s": 60 * part.react_minutes,

@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from expectations.errors import CannotAsk
-from expectations.records import canonical_json
+from expectations.records import canonical_json, plain_json
 from infra.evidence_store import get_json, put_json
 from infra.store import Missing, Store, blob_key
-from tasks.dossier import to_json
 from tasks.monitoring.names import full, short
 
 # Of so many turns what they saw is held, for whoever reads one just now.
@@ -57,7 +56,7 @@ def newest(store: Store, folder: str) -> Kept | None:
 def keep(store: Store, folder: str, kept: Kept) -> bool:
     """Whether this is turn `kept.number`; false where another monitor has written that turn."""
     values = {**asdict(replace(kept, read={})), "read": {kind: short(names) for kind, names in kept.read.items()}}
-    told = {"time": kept.time, "seen": put_json(store, to_json(values))}
+    told = {"time": kept.time, "seen": put_json(store, plain_json(values))}
     first = store.put_if_absent(_key(folder, kept.number), canonical_json(told))
     if first and kept.number >= HELD:
         _forget(store, folder, kept.number - HELD)

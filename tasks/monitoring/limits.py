@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from expectations.sequential.accounts import divergence
 from tasks.monitoring.measures import Measure, measured
@@ -57,7 +57,7 @@ def upper_end(figure: Floats, count: Floats, alpha: float, zeros_and_ones: bool)
     Chernoff's bound for other values in [0, 1]. 1 where nothing was counted."""
     if zeros_and_ones:
         hits = np.round(figure * count)
-        exact = beta.ppf(1 - alpha, hits + 1, np.maximum(count - hits, 1e-9))
+        exact = betaincinv(hits + 1, np.maximum(count - hits, 1e-9), 1 - alpha)
         return np.asarray(np.where(hits >= count, 1.0, exact), dtype=np.float64)
     low = np.clip(figure, 1e-12, 1 - 1e-12)
     inside, outside = low.copy(), np.ones_like(low)

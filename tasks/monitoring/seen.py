@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from expectations.records import plain_json
 from expectations.sequential.standing import Judged, Standing
-from tasks.dossier import to_json
 
 
 @dataclass(frozen=True)
@@ -38,5 +38,7 @@ class Seen:
             for name in ("alarm", "words", "times", "odds", "worst", "estimate", "lower")
         }
         since = self.since.isoformat(timespec="seconds") if self.since else None
-        values: dict[str, Any] = to_json({**told, "standing": self.judged.standing, "since": since, "calm": self.calm})
+        values: dict[str, Any] = plain_json(
+            {**told, "standing": self.judged.standing, "since": since, "calm": self.calm}
+        )
         return values

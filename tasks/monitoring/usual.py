@@ -12,12 +12,12 @@ from expectations.errors import CannotAsk
 from infra.evidence_store import get_json
 from infra.packages import open_package
 from infra.runtime import label_text
-from tasks.check import TEST, TRAIN
 from tasks.job import read_part
 from tasks.monitoring.periods import Meaning, Period, measure_periods, period_from_json
 from tasks.monitoring.reference import ReferenceRows, reference_of
 from tasks.monitoring.served import Served
 from tasks.rollout.plan import MEAN_ERRORS
+from tasks.split import TEST, TRAIN
 
 # More of its own rows make nothing sharper that is held against live ones.
 MOST_ROWS = 20_000

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from expectations.records import plain_json
 from expectations.sequential.answers import Answer
 from expectations.sequential.rollout import judge_rollout
 from expectations.sequential.watching import watched
@@ -18,7 +19,6 @@ from expectations.state import Rollout
 from infra.evidence_store import get_json, put_json
 from infra.prediction_log import ROW, LogReader, with_truth
 from infra.store import Store
-from tasks.dossier import to_json
 from tasks.rollout.counting import COLUMNS, Tally, Yardsticks, count, set_yardsticks, tally_from_json
 from tasks.rollout.moves import standing
 from tasks.rollout.plan import Plan
@@ -89,7 +89,7 @@ class Watch:
             "tally": self._new.as_json(),
             "answers": [asdict(answer) for answer in answers],
         }
-        self._before = put_json(self._store, to_json(told))
+        self._before = put_json(self._store, plain_json(told))
         self._new, self._kept = Tally(), self._log.read | self._labels.read
         return self._before
 
