@@ -7,7 +7,7 @@ import click
 
 from flows.answering import COULD_NOT_ASK, DONE, NO, Command, answer, as_json, person_option, store_option
 
-SIGNS = {"quiet": "✓", "alarm": "✗", "cannot tell": "~"}
+SIGNS = {"quiet": "✓", "alarm": "✗", "cannot tell": "~", "not applicable": "–"}
 
 
 @click.command(cls=Command)

@@ -109,8 +109,9 @@ HELD = held()
 def test_traffic_like_the_own_rows_is_quiet_and_nothing_is_passed_over():
     answers = after(HELD, HOUR)
     assert alarmed(answers) == set()
-    assert {name for name, one in answers.items() if one.standing is Standing.CANNOT_TELL} == {"lookups", "slices"}
-    assert answers["lookups"].words == "lookups: The package looks nothing up."
+    assert {one.standing for one in answers.values()} == {Standing.QUIET, Standing.NOT_APPLICABLE}
+    assert {name for name, one in answers.items() if one.standing is Standing.NOT_APPLICABLE} == {"lookups", "slices"}
+    assert answers["lookups"].words == "lookups: the package looks nothing up."
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ def test_no_rows_at_all_change_nothing_and_are_not_quiet():
     empty = HOUR[0][:0]
     counted = count(HELD, empty, empty)
     assert all(not sums.any() for sums in counted.sums.values())
-    assert {one.standing for one in after(HELD, [empty]).values()} == {Standing.CANNOT_TELL}
+    assert {one.standing for one in after(HELD, [empty]).values()} == {Standing.CANNOT_TELL, Standing.NOT_APPLICABLE}
 
 
 def test_two_parts_of_a_tick_are_one_tick():

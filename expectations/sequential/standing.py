@@ -49,6 +49,7 @@ class Standing(StrEnum):
     QUIET = "quiet"
     ALARM = "alarm"
     CANNOT_TELL = "cannot tell"
+    NOT_APPLICABLE = "not applicable"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,11 @@ def _judge_strands(name: str, strands: Sequence[Strand] | str, alpha: float, lev
 def not_measured(name: str, why: str) -> Judged:
     """What was not measured is not quiet."""
     return Judged(name, Standing.CANNOT_TELL, f"{name}: {why or 'nothing is measured.'}")
+
+
+def not_applicable(name: str, why: str) -> Judged:
+    """Where there is nothing to ask, nothing is unknown."""
+    return Judged(name, Standing.NOT_APPLICABLE, f"{name}: {why}")
 
 
 def of_strands(strands: Sequence[Strand], alpha: float, levels: Sequence[float] = ()) -> tuple[Asked, Sums]:

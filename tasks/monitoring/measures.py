@@ -19,6 +19,10 @@ class NotMeasured(Exception):
     """A measure cannot be had of these rows; the words say why."""
 
 
+class NotApplicable(Exception):
+    """There is nothing to ask of this release; the words say why."""
+
+
 @dataclass(frozen=True)
 class Measure:
     """`way` and `detail` give (n, places) values; strand s is place `places[s]`, or 1 less it where `turned[s]`.

@@ -8,7 +8,7 @@ import polars as pl
 
 from expectations.monitoring_spec import WatchedSpeed
 from expectations.spec import ReleaseSpec
-from tasks.monitoring.measures import Found, Measure, at_cuts, at_levels, one_way
+from tasks.monitoring.measures import Found, Measure, NotApplicable, at_cuts, at_levels, one_way
 from tasks.monitoring.places import (
     FLAGS,
     ODDITY,
@@ -79,9 +79,9 @@ def latency_measures(spec: ReleaseSpec, reference: ReferenceRows) -> Found:
 
 
 def lookup_measures(spec: ReleaseSpec, reference: ReferenceRows) -> Found:
-    """How often a key is unknown, or a live source stale or silent."""
+    """How often a key is unknown, or a live source stale or silent. Raises NotApplicable where none is asked."""
     if not spec.data.lookups:
-        return [], ["The package looks nothing up."]
+        raise NotApplicable("the package looks nothing up.")
     if REASONS not in reference.rows.columns:
         return [], ["The package gives no reasons."]
     words = [*(reference.signature.get("reasons") or {}).get("flags", ())]

@@ -10,11 +10,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from expectations.errors import CannotAsk
 from expectations.history import Record, State
+from expectations.records import plain_json
 from expectations.state import Mode
 from infra.evidence_store import get_json
 from infra.ledger import Ledger
 from infra.store import Store
-from tasks.dossier import to_json
 from tasks.drawing import Plot, number
 from tasks.monitoring import judging
 from tasks.monitoring.aside import money_per_million
@@ -73,7 +73,7 @@ def build_report(store: Store, ledger: Ledger, model: str, now: datetime) -> Rep
         "timeline": [_line(one) for one in reversed(records) if one.kind in HAPPENED],
         "retrainings": [_trained(one) for one in reversed(records) if one.kind in TRAINED],
     }
-    return Report(to_json(told), tuple(build_plots(periods, lines)))
+    return Report(plain_json(told), tuple(build_plots(periods, lines)))
 
 
 def drawn(what: Served, kept: Kept) -> tuple[list[Period], list[Line]]:
@@ -121,7 +121,7 @@ def _alarms(what: Served, state: State, seen: Sequence[Seen]) -> list[dict[str, 
         for one in on.values()
         if one.name not in known
     ]
-    order = {"alarm": 0, "cannot tell": 1, "quiet": 2}
+    order = {"alarm": 0, "cannot tell": 1, "quiet": 2, "not applicable": 3}
     return sorted([*more, *told], key=lambda one: (not one["on"], order[one["standing"]]))
 
 

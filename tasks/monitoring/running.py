@@ -6,7 +6,7 @@ from typing import Any
 
 from expectations.sequential.accounts import Account, begin, begin_anew, go_on, is_calm
 from expectations.sequential.kept_accounts import account_as_json, account_from_json
-from expectations.sequential.standing import Judged, Standing, judge_account, not_measured
+from expectations.sequential.standing import Judged, Standing, judge_account, not_applicable, not_measured
 from tasks.monitoring.counting import Counted
 from tasks.monitoring.yardsticks import Yardsticks
 
@@ -48,7 +48,8 @@ def judge_running(yardsticks: Yardsticks, running: Running) -> list[Judged]:
     asked = yardsticks.asked()
     found = [judge_account(name, asked[name], one) for name, one in running.accounts.items()]
     told = [_with_problems(one, running.problems.get(one.alarm, ())) for one in found]
-    return [*told, *(not_measured(name, why) for name, why in yardsticks.not_measured().items())]
+    told += [not_measured(name, why) for name, why in yardsticks.not_measured().items()]
+    return [*told, *(not_applicable(name, why) for name, why in yardsticks.not_applicable.items())]
 
 
 def _with_problems(judged: Judged, problems: tuple[str, ...]) -> Judged:

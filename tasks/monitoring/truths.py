@@ -9,7 +9,7 @@ import polars as pl
 from expectations.options.slices import Declared
 from expectations.spec import ReleaseSpec
 from infra.gateway.diary.columns import columns_of
-from tasks.monitoring.measures import RARE, Found, Measure, NotMeasured, measured, one_way
+from tasks.monitoring.measures import RARE, Found, Measure, NotApplicable, NotMeasured, measured, one_way
 from tasks.monitoring.places import PREDICTION, PROBABILITIES, error_scale, texts
 from tasks.monitoring.reference import ReferenceRows
 
@@ -30,7 +30,8 @@ def _loss(spec: ReleaseSpec, reference: ReferenceRows, label: str, where: Mappin
 
 
 def slice_measures(spec: ReleaseSpec, reference: ReferenceRows) -> Found:
-    """The mean loss of each slice that is declared, and of each level of a protected column."""
+    """The mean loss of each slice that is declared, and of each level of a protected column. Raises NotApplicable where
+    there is neither."""
     found: list[Measure] = []
     why: list[str] = []
     for name, where in _wanted(spec, reference, why):
@@ -44,7 +45,9 @@ def slice_measures(spec: ReleaseSpec, reference: ReferenceRows) -> Found:
             why.append(f"{name}: {there} of the release's own rows, and {FEWEST} are needed.")
         else:
             found.append(measure)
-    return found, why if found or why else ["No slice is declared, and no column is protected."]
+    if not found and not why:
+        raise NotApplicable("no slice is declared, and no column is protected.")
+    return found, why
 
 
 def _wanted(spec: ReleaseSpec, reference: ReferenceRows, why: list[str]) -> list[tuple[str, dict[str, Any]]]:

@@ -20,7 +20,7 @@ from expectations.sequential.standing import BETS, OWN_ROWS
 from expectations.spec import ReleaseSpec
 from tasks.monitoring.inputs import input_measures
 from tasks.monitoring.limits import limited
-from tasks.monitoring.measures import Found, Measure, NotMeasured
+from tasks.monitoring.measures import Found, Measure, NotApplicable, NotMeasured
 from tasks.monitoring.outputs import (
     error_measures,
     estimate_measures,
@@ -56,13 +56,15 @@ WHOSE = frozenset({"release", "answered_release", "answered_by", "refused", "err
 
 @dataclass(frozen=True)
 class Yardsticks:
-    """`measures` by alarm; what an alarm cannot measure is a sentence in `left_out`, be it all of it or a part."""
+    """`measures` by alarm; what an alarm cannot measure is a sentence in `left_out`, be it all of it or a part. Alarms
+    with nothing to ask of this release stand in `not_applicable`, with the reason."""
 
     measures: Mapping[str, tuple[Measure, ...]]
     left_out: Mapping[str, tuple[str, ...]]
     levels: Mapping[str, tuple[float, ...]]
     alpha: float
     calm_seconds: float
+    not_applicable: Mapping[str, str]
 
     def asked(self) -> dict[str, Asked]:
         """The claims of each alarm that can be measured; alpha is divided over them. `when` counts seconds."""
@@ -103,6 +105,7 @@ def yardsticks_from_json(told: Mapping[str, Any]) -> Yardsticks:
         {name: tuple(levels) for name, levels in told["levels"].items()},
         told["alpha"],
         told["calm_seconds"],
+        told["not_applicable"],
     )
 
 
@@ -111,11 +114,17 @@ def set_yardsticks(spec: ReleaseSpec, reference: ReferenceRows) -> Yardsticks:
     reference = as_served(spec, reference)
     watched = _watched(spec.monitoring)
     part = OWN_ROWS * spec.monitoring.alpha / max(len(watched), 1)
-    found = {name: _set(MEASURES[name](spec, reference), one, reference, part) for name, one in watched.items()}
+    found, not_applicable = {}, {}
+    for name, one in watched.items():
+        try:
+            found[name] = _set(MEASURES[name](spec, reference), one, reference, part)
+        except NotApplicable as nothing:
+            not_applicable[name] = str(nothing)
     measures = {name: tuple(some) for name, (some, _) in found.items() if some}
     left_out = {name: tuple(why) for name, (_, why) in found.items() if why}
     levels = {name: tuple(sorted({*LADDER, *watched[name].modes.values()})) for name in measures}
-    return Yardsticks(measures, left_out, levels, spec.monitoring.alpha, 60 * spec.monitoring.calm_minutes)
+    calm_seconds = 60 * spec.monitoring.calm_minutes
+    return Yardsticks(measures, left_out, levels, spec.monitoring.alpha, calm_seconds, not_applicable)
 
 
 def _watched(monitoring: Monitoring) -> dict[str, WatchedShare | WatchedChange]:
