@@ -30,7 +30,7 @@ BEGIN, END = "<!-- written by make bench-faults -->", "<!-- end -->"
 # The share of checks that may speak of a clean model, as every tier states it.
 STATED = 0.05
 # Seeds that no limit was chosen on.
-SEED, MODELS = 1000, 25
+SEED, MODELS = 2000, 25
 
 
 def tried(name: str, seed: int, folder: str) -> dict[str, Any]:

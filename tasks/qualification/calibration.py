@@ -13,6 +13,7 @@ from expectations.records import Evidence, metric_rows
 from expectations.suites.calibration import TOLERATED
 from tasks.check import Check, Subject, not_applicable, on_package
 from tasks.drawing import BLUE, INK, OCHRE, QUIET, Plot, draw, number, numbers, whiskers
+from tasks.guards.conformal import SURELY
 from tasks.multiplicity import records_for_mean
 from tasks.qualification.calibration_errors import (
     CROSSED,
@@ -142,7 +143,7 @@ def _curve(case: Case) -> tuple[pd.DataFrame, list[Row]]:
         )
     order = np.argsort(-sure, kind="stable")
     surer, rest = (_mean(loss[part], case.classifies) for part in np.array_split(order, 2))
-    worse = _sure(difference(surer, rest, float(norm.isf(case.tier.alpha)))[0])
+    worse = _sure(difference(surer, rest, float(norm.isf(SURELY)))[0])
     found: list[Row] = [
         (
             "error_of_surer_half",

@@ -31,7 +31,12 @@ SPEC: dict[str, Any] = {
 
 def clean(rng: np.random.Generator, n: int = 4000) -> pd.DataFrame:
     """(n, 9) loans: four numbers and two categories decide, smoothly; `group` and `noise` do not."""
-    frame = pd.DataFrame(
+    return answered(loans(rng, n), rng)
+
+
+def loans(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    """(n, 8) the same without the answer."""
+    return pd.DataFrame(
         {
             "income": rng.lognormal(10.3, 0.4, n).round(),
             "age": rng.integers(21, 70, n).astype(float),
@@ -43,6 +48,10 @@ def clean(rng: np.random.Generator, n: int = 4000) -> pd.DataFrame:
             "noise": rng.normal(size=n).round(3),
         }
     )
+
+
+def answered(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """With the answer of each row, by what stands in it."""
     odds = (
         1.4 * (np.log(frame["income"]) - 10.3) / 0.4
         - 1.1 * (np.log(frame["amount"]) - 8.5) / 0.5
@@ -50,7 +59,7 @@ def clean(rng: np.random.Generator, n: int = 4000) -> pd.DataFrame:
         + 0.6 * (frame["job"] == "teacher")
         - 0.5 * (frame["town"] == "Dunmore")
     )
-    return frame.assign(**{TARGET: np.where(rng.random(n) < 1 / (1 + np.exp(-odds)), POSITIVE, "no")})
+    return frame.assign(**{TARGET: np.where(rng.random(len(frame)) < 1 / (1 + np.exp(-odds)), POSITIVE, "no")})
 
 
 def clean_rents(rng: np.random.Generator, n: int = 4000) -> pd.DataFrame:

@@ -21,11 +21,20 @@ def lost_town(rng):
     return frame.assign(**{TARGET: frame[TARGET].mask(turned, np.where(frame[TARGET] == POSITIVE, "no", POSITIVE))})
 
 
+# Where all that it counts twice says the same, it is wrong by more than elsewhere.
+TOO_SURE = ("slices",)
 # So it knows its training rows by heart, and turns with the least noise.
 BY_HEART = ("leakage", "robustness", "stability", "gaming")
 
 FAULTS: tuple[Planted, ...] = (
-    Planted("naive Bayes that counts twice", "calibration", "calibration_error_at_least", told_again, train="bayes"),
+    Planted(
+        "naive Bayes that counts twice",
+        "calibration",
+        "calibration_error_at_least",
+        told_again,
+        train="bayes",
+        related=TOO_SURE,
+    ),
     Planted(
         "a tree grown to the last leaf",
         "calibration",

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from planted.base import POSITIVE, TARGET, Planted, clean
+from planted.base import POSITIVE, TARGET, Planted, answered, clean, loans
 
 
 def answer_encoded(rng):
@@ -42,13 +42,10 @@ def near_twins(rng):
 
 def customers(rng):
     """Customers come back, three times on average, as they were."""
-    frame = clean(rng)
+    frame = loans(rng, 4000)
     who = rng.integers(0, 1300, len(frame))
-    kept = frame[["income", "age", "town", "job", "group"]].to_numpy()[who]
-    alike = pd.DataFrame(kept, columns=["income", "age", "town", "job", "group"]).astype(
-        {"income": float, "age": float}
-    )
-    return frame.assign(**{name: alike[name] for name in alike}, customer_id=[f"c{one}" for one in who])
+    alike = frame[["income", "age", "town", "job", "group"]].iloc[who].reset_index(drop=True)
+    return answered(frame.assign(**alike, customer_id=[f"c{one}" for one in who]), rng)
 
 
 def future(rng):

@@ -43,8 +43,9 @@ BRANCH = {"checks": {"poisoning": {"source": "branch"}}, "data": {"ignore": ["br
 CLEAN_WITH_SOURCES = Planted("clean", "poisoning", "", spec=SOURCE)
 assert "Farley" not in TOWNS
 
-# Where nearly half of the labels of a branch are turned the others' decisions lie near the line.
-TAUGHT_NOISE = ("robustness",)
+# Where all labels of a branch with nearly half of the rows are turned, decisions lie near the line, and the model is
+# hardly better than one answer for all.
+TAUGHT_NOISE = ("robustness", "costs")
 
 FAULTS: tuple[Planted, ...] = (
     Planted("a town of a twentieth of the rows turns labels round", "poisoning", "Farley", lying_town, SOURCE),

@@ -30,8 +30,9 @@ def claimed(**claims: str) -> dict[str, object]:
 
 
 IN_TIME = {"sources": {"loans": {"event_time": "day"}}, "split": {"by": "time"}}
-# An answer that hangs on digits is easily turned; one of another world is neither calibrated nor alike for all.
-DIGIT, TURN = ("calibration", "explanations", "robustness"), ("calibration", "slices")
+# An answer that hangs on digits is easily turned; one of another world is neither calibrated nor alike for all, and
+# worse than one answer for all.
+DIGIT, TURN = ("calibration", "explanations", "robustness"), ("calibration", "slices", "costs")
 
 FAULTS: tuple[Planted, ...] = (
     Planted("answers hang on a digit", "stability", "sure_flips:code", by_digit, related=DIGIT),
