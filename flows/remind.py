@@ -38,8 +38,7 @@ def remind(
     told = [*tellings(since, now, remind_hours, escalate_hours), *reports(state, serving), *news(state, serving)]
     done += [act for act in told if act.key not in told_before]
     done += rollouts(state, since, prefect_runs.runs_of("rollout", deployment), now)
-    begun = [model for model, one in state.retrainings.items() if one.status == "begun"]
-    running = {model: prefect_runs.runs_of("retrain", f"{model} in {deployment}") for model in begun}
+    running = {model: prefect_runs.runs_of("retrain", f"{model} in {deployment}") for model in serving}
     done += retrainings(state, running, now)
     for act in done:
         _do(act, state, store, deployment, form_hours, notify)
@@ -59,10 +58,8 @@ def _do(act: Act, state: State, store: str, deployment: str, form_hours: float, 
         parameters = {**mine, "told": act.told, "words": act.words, "notify": notify}
         prefect_runs.start("tell", deployment, parameters, act.key)
     elif act.kind == "train anew":
-        release = state.releases[act.release]
-        last = state.retrainings[release.model]
-        more = {"cause": last.cause, "since": last.since}
-        events.tell(events.RETRAINING_WANTED, store, release, act.words, act.key, **more)
+        release, asked = state.releases[act.release], {"cause": act.cause, "since": act.since}
+        events.tell(events.RETRAINING_WANTED, store, release, act.words, act.key, **asked)
     elif act.kind == "roll out":
         events.tell(events.APPROVED, store, state.releases[act.release], act.words)
     else:

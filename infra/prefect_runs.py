@@ -43,30 +43,38 @@ WATCHED = "seatrial-watched"
 
 @dataclass(frozen=True)
 class Run:
-    """A run, and since when it is in its state. `asks`: it is suspended and its form can be filled in.
+    """A run, since when it is in its state, and when it was asked for.
 
+    `is_pending`: a process is to begin; `crashed`: it is gone. `asks`: it is suspended and its form can be filled in.
     `key` is what made its start count once.
     """
 
     id: str
     parameters: dict[str, Any]
     since: datetime
+    asked: datetime
     is_open: bool = False
     is_busy: bool = False
+    is_pending: bool = False
     is_suspended: bool = False
     asks: bool = False
     failed: bool = False
+    crashed: bool = False
     key: str = ""
 
 
 def runs_of(flow: str, deployment: str) -> list[Run]:
-    """The open runs of a deployment and the newest others. Raises Away."""
+    """The open runs of a deployment and the newest others, without those that wait for their hour. Raises Away."""
     wanted = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=OPEN)))
     with _client() as client:
         open_ones = _read(client, flow, deployment, wanted, FlowRunSort.EXPECTED_START_TIME_ASC)
         newest = _read(client, flow, deployment, None, FlowRunSort.EXPECTED_START_TIME_DESC)
-        found = {one.id: one for one in [*newest, *open_ones]}
+        found = {one.id: one for one in [*newest, *open_ones] if not _waits(one)}
         return [_run(client, one, one.state, f"{deployment}/") for one in found.values() if one.state]
+
+
+def _waits(one: FlowRun) -> bool:
+    return one.auto_scheduled and one.state_type == StateType.SCHEDULED
 
 
 def _read(
@@ -88,11 +96,14 @@ def _run(client: SyncPrefectClient, one: FlowRun, state: State[Any], before: str
         str(one.id),
         dict(one.parameters),
         state.timestamp,
+        one.created or state.timestamp,
         is_open=kind in OPEN,
         is_busy=kind in BUSY,
+        is_pending=kind == StateType.PENDING,
         is_suspended=suspended,
         asks=suspended and _has_form(client, one.id, state),
         failed=kind in FAILED,
+        crashed=kind == StateType.CRASHED,
         key=(one.idempotency_key or "").removeprefix(before),
     )
 

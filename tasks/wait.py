@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from expectations.history import Release, State
-from expectations.state import MONITOR, Mode, Retraining
+from expectations.state import MONITOR, Mode
 from infra.ledger import Ledger
 from infra.prefect_runs import Run
 from tasks.ask import waits
@@ -18,6 +18,8 @@ from tasks.ask import waits
 GRACE = timedelta(seconds=30)
 # A decision is read in seconds: whoever is at it for longer is gone.
 GONE = timedelta(minutes=10)
+# A process begins in seconds: who was to, and did not for so long, is gone.
+UNBORN = timedelta(minutes=5)
 # What failed is not started again at once: it would fail again.
 AGAIN = timedelta(minutes=5)
 REPORT = "misbehaviour"
@@ -27,7 +29,10 @@ NEWS = ("alarm", "mode", "retraining refused")
 
 @dataclass(frozen=True)
 class Act:
-    """One thing to do, for one release. `run` is the one to end; `key` makes a start count once; `words` say why."""
+    """One thing to do, for one release. `run` is the one to end; `key` makes a start count once; `words` say why.
+
+    A retraining is asked for with the `cause`, and `since` when its alarm is on.
+    """
 
     kind: Literal["ask", "close", "give up", "tell", "roll out", "train anew"]
     release: str
@@ -35,6 +40,8 @@ class Act:
     run: str = ""
     key: str = ""
     told: str = ""
+    cause: str = ""
+    since: str = ""
 
 
 def waiting(ledger: Ledger, state: State, now: str) -> dict[str, datetime]:
@@ -139,23 +146,41 @@ def news(state: State, owners: Mapping[str, Release]) -> list[Act]:
 
 
 def retrainings(state: State, runs: Mapping[str, Sequence[Run]], now: datetime) -> list[Act]:
-    """Those that were begun and that nobody goes on with; `runs` are those of each model's flow `retrain`."""
-    return [
-        Act(
-            "train anew",
-            state.models[model],
-            f"nobody goes on with what began at {one.began}",
-            key=_after(one, runs[model]),
-        )
-        for model, one in state.retrainings.items()
-        if model in runs and one.status == "begun" and model in state.models
-        if now - datetime.fromisoformat(one.began) >= AGAIN and not any(_stands(run, now) for run in runs[model])
-    ]
+    """Those that nobody goes on with; `runs` are those of the flow `retrain`, of each model that serves.
+
+    What was begun stands in the ledger. What was asked for, and whose process was gone before the ledger heard of it,
+    only Prefect knows.
+    """
+    done = []
+    for model, release in state.models.items():
+        some = runs.get(model, ())
+        unborn = [run for run in some if run.is_pending and now - run.since > UNBORN]
+        done += [Act("give up", release, "its process never began", run=run.id) for run in unborn]
+        if not any(_stands(run, now) for run in some if run not in unborn):
+            done += _gone_on_with(state, model, max(some, key=lambda run: run.asked, default=None), now)
+    return done
 
 
-def _after(begun: Retraining, runs: Sequence[Run]) -> str:
-    last = max(runs, key=lambda run: run.since, default=None)
-    return f"{begun.began}/after {last.id if last else 'none'}"
+def _gone_on_with(state: State, model: str, last: Run | None, now: datetime) -> list[Act]:
+    """What is asked for once more, where `last` is the newest run and is at it no more."""
+    begun, key = state.retrainings.get(model), f"{model} after {last.id if last else 'none'}"
+    if begun and begun.status == "begun":
+        words, cause, since = f"nobody goes on with what began at {begun.began}", begun.cause, begun.since
+        lost = now - datetime.fromisoformat(begun.began) >= AGAIN
+    elif last and (last.crashed or last.is_pending):
+        words = f"what was asked for at {last.asked:%Y-%m-%d %H:%M} UTC was never begun"
+        cause, since = (str(last.parameters.get(name) or "") for name in ("cause", "since"))
+        lost = not _heard(state, model, last)
+    else:
+        return []
+    return [Act("train anew", state.models[model], words, key=key, cause=cause, since=since)] if lost else []
+
+
+def _heard(state: State, model: str, run: Run) -> bool:
+    """Whether the ledger says what came of it."""
+    begun, refused = state.retrainings.get(model), state.refusals.get(model)
+    times = [one for one in (begun and begun.began, refused and refused.time) if one]
+    return any(datetime.fromisoformat(time) >= run.asked for time in times)
 
 
 def rollouts(state: State, since: Mapping[str, datetime], runs: Iterable[Run], now: datetime) -> list[Act]:

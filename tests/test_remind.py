@@ -13,7 +13,10 @@ import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Pending
+from test_release import SPEC
 from waiting import SEATRIAL, Waiting, until, working
 
 from flows.deployments import deployment_name, deployments
@@ -101,6 +104,26 @@ def test_a_decision_made_another_way_ends_what_was_begun_to_ask(account):
     turn(account)
     people.say(account.ledger, account.model, "houses-1", "vera")
     assert "waits no more" in tell(account.url, "houses-1", "reminder", "words")
+
+
+def test_a_retraining_whose_process_never_began_is_asked_for_once_more(account, tmp_path, monkeypatch):
+    """As a worker leaves it that is killed in the seconds in which a run begins."""
+    monkeypatch.setattr("tasks.wait.UNBORN", timedelta(0))
+    account.serving("houses-1")
+    (tmp_path / "release.yaml").write_text(SPEC.replace("name: loan", "name: houses"))
+    for one in deployments(account.url, specs=[tmp_path / "release.yaml"]):
+        one.apply()
+    name = f"houses in {deployment_name(account.url)}"
+    asked = {"cause": "alarm inputs: moved", "since": "2026-01-01T00:00:00+00:00"}
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name(f"retrain/{name}").id
+        lost = client.create_flow_run_from_deployment(deployment, parameters=asked).id
+        client.set_flow_run_state(lost, Pending(), force=True)
+    assert [line.partition(" houses-1")[0] for line in turn(account)][-2:] == ["give up", "train anew"]
+    EventsWorker.drain_all(10)
+    [again] = until(lambda: [run for run in runs_of("retrain", name) if run.id != str(lost)])
+    assert {key: again.parameters[key] for key in asked} == asked
+    assert not [line for line in turn(account) if "train anew" in line]
 
 
 def is_paused(name):

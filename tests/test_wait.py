@@ -1,5 +1,6 @@
 """What is to be done so that whoever is waited for is asked and told."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,7 +25,7 @@ def released(name, status):
 
 
 def run(release="a", at=1, ago=timedelta(minutes=1), **more):
-    return Run(f"run-{at}", {"release": release, "model": "m"}, NOW - ago, **more)
+    return Run(f"run-{at}", {"release": release, "model": "m"}, NOW - ago, NOW - ago, **more)
 
 
 def asks(**more):
@@ -192,8 +193,47 @@ def begun(ago=timedelta(hours=1), status="begun"):
 def test_a_retraining_that_nobody_goes_on_with_is_gone_on_with():
     long_dead = run(ago=timedelta(minutes=30), failed=True)
     [act] = retrainings(begun(), {"m": [long_dead]}, NOW)
-    assert (act.kind, act.release, act.key.split("/")[1]) == ("train anew", "a", "after run-1")
+    assert (act.kind, act.release, act.key, act.cause) == ("train anew", "a", "m after run-1", "alarm inputs")
     assert [act.kind for act in retrainings(begun(), {"m": []}, NOW)] == ["train anew"]
+
+
+def asked(**more):
+    """A run of what was asked for an hour ago, before the ledger heard of it."""
+    return replace(run(ago=timedelta(minutes=30), **more), asked=NOW - timedelta(hours=1), parameters=ALARM)
+
+
+ALARM = {"model": "m", "cause": "alarm inputs", "since": "2026-03-01T10:50:00"}
+SERVING = State(models={"m": "a"}, releases={"a": released("a", "champion")})
+UNBORN = asked(is_open=True, is_busy=True, is_pending=True)
+
+
+def refused(ago):
+    return replace(SERVING, refusals={"m": Refusal(9, (NOW - ago).isoformat(), "alarm inputs", "nothing is new")})
+
+
+def test_one_whose_process_was_gone_before_the_ledger_heard_of_it_is_asked_for_again():
+    crashed = asked(failed=True, crashed=True)
+    for known in (SERVING, begun(timedelta(days=1), "ended"), refused(timedelta(days=1))):
+        [act] = retrainings(known, {"m": [crashed]}, NOW)
+        assert (act.kind, act.release, act.key) == ("train anew", "a", "m after run-1")
+        assert (act.cause, act.since) == ("alarm inputs", "2026-03-01T10:50:00")
+    acts = retrainings(SERVING, {"m": [UNBORN]}, NOW)
+    assert [(act.kind, act.run) for act in acts] == [("give up", "run-1"), ("train anew", "")]
+
+
+@pytest.mark.parametrize(
+    ("known", "runs"),
+    [
+        (begun(timedelta(minutes=59), "ended"), [asked(failed=True, crashed=True)]),
+        (refused(timedelta(minutes=59)), [asked(failed=True, crashed=True)]),
+        (SERVING, [asked(failed=True)]),
+        (SERVING, [asked()]),
+        (SERVING, [replace(UNBORN, since=NOW - timedelta(minutes=4))]),
+        (SERVING, [asked(failed=True, crashed=True), run(at=2, is_open=True)]),
+    ],
+)
+def test_one_that_the_ledger_heard_of_or_that_did_not_crash_is_not_asked_for_again(known, runs):
+    assert retrainings(known, {"m": runs}, NOW) == []
 
 
 @pytest.mark.parametrize(
