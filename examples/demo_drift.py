@@ -125,7 +125,8 @@ def calm(records: Records, state: State) -> bool:
 
 def waits(records: Records, state: State) -> bool:
     """A model that was trained anew waits for a decision."""
-    return bool(kinds(records, "retraining ended")) and any(one.status == "waiting" for one in state.releases.values())
+    candidates = [record.body["candidate"] for record in kinds(records, "retraining ended")]
+    return any(name is not None and state.releases[name].status == "waiting" for name in candidates)
 
 
 def took_over(records: Records, state: State) -> bool:

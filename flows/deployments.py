@@ -62,7 +62,9 @@ BY_CLOCK = "schedule"
 # In UTC: at night, and before the week begins.
 DAILY, WEEKLY = "30 3 * * *", "0 5 * * 1"
 # After a while without a worker the turns that were missed are not made up for.
-NOT_TWO = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+NOT_TWO, NOT_THREE = (
+    ConcurrencyLimitConfig(limit=most, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW) for most in (1, 2)
+)
 
 
 def deployments(
@@ -113,11 +115,13 @@ def _watching(name: str, store: str, monitor_every_s: float, notify: str | None)
     asked: dict[str, Any] = {"store": store}
     alone: dict[str, Any] = {"concurrency_limit": NOT_TWO, "tags": WATCHED}
     looking, often = _turns(monitor_every_s)
+    # The next run takes its place seconds before its minute, while the one before looks its last.
+    overlapping = alone | ({"concurrency_limit": NOT_THREE} if looking else {})
     look = "Looks at what serves: alarms, and what follows from them."
     look_back = "Looks back: what operation costs, and what decays slowly."
     prove = "Proves that all that is kept is as it was written, and that it can be brought back."
     return [
-        _of(monitor, name, look, asked | looking, schedules=[often], **alone),
+        _of(monitor, name, look, asked | looking, schedules=[often], **overlapping),
         _of(review, name, look_back, asked, schedules=[_cron(WEEKLY)], **alone),
         _of(audit, name, prove, {**asked, "notify": notify}, schedules=[_cron(DAILY)], **alone),
     ]
@@ -128,7 +132,7 @@ def _turns(every_s: float) -> tuple[dict[str, float], Schedule]:
     if every_s >= RUN_S:
         return {}, Interval(timedelta(seconds=every_s))
     minute = Interval(timedelta(seconds=RUN_S), anchor_date=datetime.now(UTC) + timedelta(seconds=LOOK_S))
-    return {"every_s": every_s, "for_s": RUN_S - LOOK_S}, minute
+    return {"every_s": every_s, "for_s": RUN_S}, minute
 
 
 def _of_spec(spec: Path, name: str, store: str) -> list[RunnerDeployment]:

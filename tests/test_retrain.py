@@ -8,6 +8,7 @@ import pytest
 from retrained import World, ago, loans
 
 from expectations.errors import CannotAsk
+from expectations.state import MONITOR
 from flows.release import release
 from tasks.retraining.turn import Asked, begin
 from tasks.rollout.drive import utc_now
@@ -98,6 +99,12 @@ def test_of_what_does_not_serve_nothing_is_trained_anew(world):
     asked = Asked(world.url, "boats", str(world.spec), "schedule")
     with pytest.raises(CannotAsk, match="boats: nothing serves"):
         asked.serving()
+
+
+def test_of_an_alarm_that_is_over_nothing_is_trained_anew(world):
+    world.has(loans(), loans(seed=1, since="2026-03-01"))
+    world.append("alarm ended", alarm="quality", release=world.champion().id, why="it is calm", by=MONITOR)
+    refused(world, world.retrain(since=ago(minutes=5)), "the alarm that asked for it is over")
 
 
 def test_while_another_process_is_at_it_it_is_refused(world):

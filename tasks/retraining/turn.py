@@ -66,7 +66,13 @@ def going_on(asked: Asked) -> Retraining | None:
 
 def stands_against(asked: Asked, moment: datetime) -> str | None:
     """Why the ledger says that nothing is trained anew now."""
-    return standing_refusal(asked.ledger().state(), asked.model, asked.rules(), moment)
+    return _against(asked.ledger().state(), asked, asked.rules(), moment)
+
+
+def _against(state: State, asked: Asked, rules: Rules, moment: datetime) -> str | None:
+    over = "the alarm that asked for it is over, and none is on. One that comes back asks again."
+    stands = standing_refusal(state, asked.model, rules, moment)
+    return stands or (over if asked.since and not state.alarms.get(asked.model) else None)
 
 
 def begin(asked: Asked, moment: datetime) -> Retraining | str:
@@ -75,7 +81,7 @@ def begin(asked: Asked, moment: datetime) -> Retraining | str:
 
     def say(state: State) -> Said | None:
         nonlocal against
-        against = _under_way(state, asked.model) or standing_refusal(state, asked.model, rules, moment) or ""
+        against = _under_way(state, asked.model) or _against(state, asked, rules, moment) or ""
         if against:
             return None
         body = {"release": state.models[asked.model], "cause": asked.cause, "since": asked.since}
