@@ -12,8 +12,9 @@ from expectations.alarms import named
 from expectations.errors import CannotAsk
 from flows import events, monitor
 from tasks.monitoring.keeping import keep, newest
-from tasks.monitoring.periods import DAY, Period, period_from_json, split_old, together
+from tasks.monitoring.periods import DAY, HOUR, PART, Period, period_from_json, split_old, together
 from tasks.monitoring.report import build_report
+from tasks.monitoring.report_plots import drawn_periods
 from tasks.monitoring.review import look_back
 from tasks.monitoring.trends import WEEK, trend, weeks_of
 
@@ -136,6 +137,20 @@ def test_hours_that_are_old_become_days_and_nothing_is_lost(watched):
     assert all(one.start % DAY == 0 for one in days)
     assert [period_from_json(json.loads(json.dumps(one.as_json()))) for one in days] == days
     assert together(stay, []) == stay
+
+
+def test_parts_of_an_hour_become_hours_and_a_young_release_is_drawn_by_them():
+    parts = [Period(PART * at, rows=1) for at in range(12 * 5)]
+    stay, days = split_old(parts)
+    assert (stay, days, drawn_periods(days, stay)) == (parts, [], (parts, PART))
+    # A truth that comes late counts in its row's hour, which is whole by then.
+    older = [*parts, *(Period(HOUR * 5 + PART * at, rows=1) for at in range(12 * 20))]
+    stay, _ = split_old(together(split_old(older)[0], [Period(PART, labelled=1)]))
+    assert sum(one.rows for one in stay) == len(older)
+    assert stay[0] == Period(0, rows=12, labelled=1)
+    assert [one.start % HOUR for one in stay[:18]] == [0] * 18
+    drawn, seconds = drawn_periods([], stay)
+    assert ({one.start % HOUR for one in drawn}, seconds, len(drawn)) == ({0}, HOUR, 25)
 
 
 def weekly(values, rows=4000, noise=0.0, seed=0):

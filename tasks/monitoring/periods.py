@@ -1,4 +1,4 @@
-"""Figures for people, hour by hour and later day by day: sums alone, so that periods can be added up.
+"""Figures for people, by five minutes, later by hours and then by days: sums alone, so that periods can be added up.
 
 Nothing is judged by them but what answers cost a day, and the weekly review's trends.
 """
@@ -15,18 +15,18 @@ import polars as pl
 from infra.runtime import label_text
 
 Floats = npt.NDArray[np.float64]
-HOUR, DAY = 3600, 86_400
+PART, HOUR, DAY = 300, 3600, 86_400
 # Latencies are counted between these, in milliseconds: a tenth more each.
 EDGES = 0.05 * 1.1 ** np.arange(120)
 # Chances are counted in tenths: what was said in each, and what came of it.
 BINS = 10
-# Older hours are added up to days.
-KEPT_HOURS = 3 * 24
+# Older parts are added up to hours, older hours to days.
+KEPT_PARTS, KEPT_HOURS = 6, 3 * 24
 
 
 @dataclass(frozen=True)
 class Period:
-    """Sums over the answers of one hour or day. `start` in seconds since 1970.
+    """Sums over the answers of one part of an hour, one hour or one day. `start` in seconds since 1970.
 
     `rows` fell to the release, `errors` of them failed, `distrusted` of those answered a guard said no to. `said`: of
     `answered` rows the sum of predictions, or how many said the positive (else: the commonest) class; `said_squares` of
@@ -118,10 +118,11 @@ class Meaning:
 
 
 def measure_periods(rows: pl.DataFrame, labelled: pl.DataFrame, meaning: Meaning) -> list[Period]:
-    """By hour, in order. `rows` and `labelled` are as `reading.News` has them; a truth counts in its row's hour."""
+    """By parts of an hour, in order. `rows` and `labelled` are as `reading.News` has them; a truth counts in its row's
+    part."""
     found: dict[int, Period] = {}
     for frame, measure in ((rows, _of_rows), (labelled, _of_truths)):
-        starts = frame["time"].dt.truncate("1h").dt.epoch("s").to_numpy()
+        starts = frame["time"].dt.truncate(f"{PART}s").dt.epoch("s").to_numpy()
         for start in np.unique(starts):
             one = measure(int(start), frame.filter(pl.Series(starts == start)), meaning)
             found[int(start)] = found[int(start)].plus(one) if int(start) in found else one
@@ -207,18 +208,21 @@ def by(periods: Iterable[Period], seconds: int) -> list[Period]:
     return together([], moved)
 
 
-def split_old(hours: Sequence[Period]) -> tuple[list[Period], list[Period]]:
-    """(hours that stay, whole days of older ones)."""
-    if not hours:
+def split_old(periods: Sequence[Period]) -> tuple[list[Period], list[Period]]:
+    """(hours, and the parts of the last ones, whole days of what is older)."""
+    if not periods:
         return [], []
-    first = (hours[-1].start - KEPT_HOURS * HOUR) // DAY * DAY
-    return [one for one in hours if one.start >= first], by([one for one in hours if one.start < first], DAY)
+    last = periods[-1].start
+    first, young = (last - KEPT_HOURS * HOUR) // DAY * DAY, (last - KEPT_PARTS * HOUR) // HOUR * HOUR
+    hours = by([one for one in periods if first <= one.start < young], HOUR)
+    days = by([one for one in periods if one.start < first], DAY)
+    return [*hours, *(one for one in periods if one.start >= young)], days
 
 
-def last_day(hours: Iterable[Period], now: datetime) -> Period:
+def last_day(periods: Iterable[Period], now: datetime) -> Period:
     """The last 24 hours, as one; hours are whole, so it is up to one more."""
     since = int((now - timedelta(days=1)).timestamp()) // HOUR * HOUR
     total = Period(since)
-    for one in hours:
+    for one in periods:
         total = total.plus(one) if one.start >= since else total
     return total

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from expectations.errors import CannotAsk
 from expectations.history import Record, State
 from expectations.records import plain_json
+from expectations.sequential.standing import Standing
 from expectations.state import Mode
 from infra.evidence_store import get_json
 from infra.ledger import Ledger
@@ -66,7 +67,7 @@ def build_report(store: Store, ledger: Ledger, model: str, now: datetime) -> Rep
         **_head(what, kept, state, now),
         "alarms": _alarms(what, state, seen),
         "inputs": judging.loudest(get_json(store, kept.yardsticks)["judging"], kept.running, "inputs", MOST_INPUTS),
-        "inputs_known": any(one.name == "inputs" and one.judged.standing != "cannot tell" for one in seen),
+        "inputs_unknown": _inputs_unknown(seen),
         "lines": [asdict(line) for line in lines],
         "times": [one.time.isoformat() for one in periods],
         "trends": [one.as_json() for one in trends_of(what, kept, now)],
@@ -123,6 +124,14 @@ def _alarms(what: Served, state: State, seen: Sequence[Seen]) -> list[dict[str, 
     ]
     order = {"alarm": 0, "cannot tell": 1, "quiet": 2, "not applicable": 3}
     return sorted([*more, *told], key=lambda one: (not one["on"], order[one["standing"]]))
+
+
+def _inputs_unknown(seen: Sequence[Seen]) -> str | None:
+    """Why nothing can be said of the inputs, if so."""
+    inputs = [one.judged for one in seen if one.name == "inputs"]
+    if not inputs:
+        return "Inputs are not watched."
+    return inputs[0].words if inputs[0].standing is Standing.CANNOT_TELL else None
 
 
 def _line(record: Record) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from matplotlib import dates
 from matplotlib.axes import Axes
 
 from tasks.drawing import BLUE, OCHRE, PALE, Plot, draw, kept, number
-from tasks.monitoring.periods import DAY, HOUR, Period, by
+from tasks.monitoring.periods import DAY, HOUR, KEPT_PARTS, PART, Period, by
 from tasks.monitoring.usual import Usual
 
 Floats = npt.NDArray[np.float64]
@@ -45,10 +45,13 @@ class Costs:
     per_day: float = NAN
 
 
-def drawn_periods(days: Sequence[Period], hours: Sequence[Period]) -> tuple[list[Period], int]:
-    """The periods that are drawn, and how many seconds each is."""
+def drawn_periods(days: Sequence[Period], kept: Sequence[Period]) -> tuple[list[Period], int]:
+    """The periods that are drawn, and how many seconds each is. `kept`: hours, and the parts of the last ones."""
+    if not days and (not kept or kept[-1].start - kept[0].start <= KEPT_PARTS * HOUR):
+        return list(kept), PART
+    hours = by(kept, HOUR)
     if not days and len(hours) <= MOST_HOURS:
-        return list(hours), HOUR
+        return hours, HOUR
     return by([*days, *hours], DAY), DAY
 
 
@@ -56,7 +59,7 @@ def build_lines(
     periods: Sequence[Period], seconds: int, usual: Usual, p95_ms: float, costs: Costs | None
 ) -> list[Line]:
     """Each figure of the report, in order; one that was never seen is left out."""
-    unit = "an hour" if seconds == HOUR else "a day"
+    unit = {PART: "in five minutes", HOUR: "an hour", DAY: "a day"}[seconds]
     lines = [
         _plain(f"Requests {unit}", "rows", [one.rows for one in periods]),
         _said(periods, usual),
@@ -166,7 +169,7 @@ def _drawn(periods: Sequence[Period], line: Line) -> Plot:
             axes.axhline(line.usual, color=OCHRE, ls="--", lw=1.4, label=line.usual_is)
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1))
         if len(when) == 1:
-            axes.set_xlim(shown[0] - timedelta(hours=12), shown[0] + timedelta(hours=12))
+            axes.set_xlim(shown[0] - timedelta(minutes=30), shown[0] + timedelta(minutes=30))
         axes.set_ylabel(line.unit)
         axes.set_ylim(bottom=min(0.0, float(np.nanmin(line.lower))))
         formatter: Any = dates.ConciseDateFormatter
