@@ -41,7 +41,7 @@ def monitor(store: str, model: str | None = None, every_s: float = 0.0, for_s: f
     while every_s and utc_now() < until:
         time.sleep(every_s)
         done = _look(store, model)
-    return done
+    return asked(done)
 
 
 def _look(store: str, model: str | None) -> list[dict[str, Any]]:
@@ -49,14 +49,19 @@ def _look(store: str, model: str | None) -> list[dict[str, Any]]:
     for one in done:
         if one["changes"]:
             create_markdown_artifact(_table(one), key="monitor", description=f"Monitoring of {one['model']}")
-    return said(done)
+    log(done)
+    return done
 
 
-def said(done: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same, once the run's log has what changed. Raises CannotAsk where a model could not be asked."""
+def log(done: list[dict[str, Any]]) -> None:
+    """Writes what changed, and what could not be asked, into the run's log."""
     for one in done:
         for line in (*one["changes"], *one["problems"]):
             get_run_logger().info("%s: %s", one["model"], line)
+
+
+def asked(done: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same. Raises CannotAsk where a model could not be asked."""
     problems = [f"{one['model']}: {words}" for one in done for words in one["problems"]]
     if problems:
         raise CannotAsk(*problems)
@@ -72,13 +77,19 @@ def turns(store_url: str, model: str | None = None) -> list[dict[str, Any]]:
 
 def _turn(store_url: str, store: Store, ledger: Ledger, model: str) -> dict[str, Any]:
     now = utc_now()
-    tell_alarms(store_url, store, ledger, model, now)
     try:
+        tell_alarms(store_url, store, ledger, model, now)
         told = _told(look(store, ledger, model, now))
-    except CannotAsk as error:
-        return {"model": model, "outcome": "could not ask", "alarms": [], "changes": [], "problems": [*error.problems]}
-    told["changes"] += act_and_tell(store_url, store, ledger, model, now)
-    return told | _standing(ledger.state(), model)
+        told["changes"] += act_and_tell(store_url, store, ledger, model, now)
+        return told | _standing(ledger.state(), model)
+    except Exception as error:  # noqa: BLE001  Whatever is wrong with one, the others are watched.
+        problems = problems_of(error)
+        return {"model": model, "outcome": "could not ask", "alarms": [], "changes": [], "problems": problems}
+
+
+def problems_of(error: Exception) -> list[str]:
+    """What went wrong with one model, as sentences."""
+    return [*error.problems] if isinstance(error, CannotAsk) else [f"{type(error).__name__}: {error}"[:500]]
 
 
 def act_and_tell(store_url: str, store: Store, ledger: Ledger, model: str, now: datetime) -> list[str]:

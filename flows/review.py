@@ -5,8 +5,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from expectations.errors import CannotAsk
-from flows.monitor import act_and_tell, said
+from flows.monitor import act_and_tell, asked, log, problems_of
 from infra.store import open_store
 from tasks.job import open_ledger
 from tasks.monitoring.review import look_back
@@ -25,17 +24,18 @@ def review(store: str, model: str | None = None) -> list[dict[str, Any]]:
     for one in done:
         if not one["problems"]:
             create_markdown_artifact(_table(one), key="review", description=f"Review of {one['model']}")
-    return said(done)
+    log(done)
+    return asked(done)
 
 
 def _look_back(store_url: str, model: str) -> dict[str, Any]:
     store, ledger, now = open_store(store_url), open_ledger(store_url), utc_now()
     try:
         told = look_back(store, ledger, model, now)
-    except CannotAsk as error:
-        return {"model": model, "changes": [], "problems": [*error.problems]}
-    told["changes"] += act_and_tell(store_url, store, ledger, model, now)
-    return told
+        told["changes"] += act_and_tell(store_url, store, ledger, model, now)
+        return told
+    except Exception as error:  # noqa: BLE001  Whatever is wrong with one, the others are looked at.
+        return {"model": model, "changes": [], "problems": problems_of(error)}
 
 
 def _table(told: dict[str, Any]) -> str:

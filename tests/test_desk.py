@@ -61,6 +61,19 @@ def test_without_tokens_a_limit_is_for_an_address(bench):
     assert asyncio.run(bench.desk.answer(other)).release == "r1"
 
 
+def test_what_nobody_answers_is_written_down_as_well(bench):
+    bench.promoted("r1", failing_graph(), record={"year": 1990.0})
+    bench.follow()
+    bench.ask({"year": 1990.0})
+    with pytest.raises(Turned) as turned:
+        bench.ask({"year": 2050.0})
+    with pytest.raises(Turned, match="year"):
+        asyncio.run(bench.desk.answer(replace(asked(), tensors={})))
+    good, bad = bench.diary.noted
+    assert (turned.value.status, good.answered.release) == (500, "r1")
+    assert (bad.answered, bad.fell_to, "could not score" in bad.error) == (None, ("champion", "r1"), True)
+
+
 def asked(*records, key=None, caller="anna", version=None, **more):
     rows = [{**GOOD, **record} for record in (records or [{}])]
     tensors = {name: np.array([row[name] for row in rows]) for name in ("year", "weight kg")}

@@ -1,6 +1,7 @@
 """The monitor as people and programs see it: its flow, its command, its events, its page; and the weekly review."""
 
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,8 +12,9 @@ from watched import MODEL, Watched, in_feet
 from expectations.alarms import named
 from expectations.errors import CannotAsk
 from flows import events, monitor
+from infra.store import blob_key
 from tasks.monitoring.keeping import keep, newest
-from tasks.monitoring.periods import DAY, HOUR, PART, Period, period_from_json, split_old, together
+from tasks.monitoring.periods import DAY, HOUR, PART, Period, by, period_from_json, split_old, together
 from tasks.monitoring.report import build_report
 from tasks.monitoring.report_plots import drawn_periods
 from tasks.monitoring.review import look_back
@@ -94,6 +96,26 @@ def test_a_model_that_cannot_be_watched_hides_no_other_and_is_no_quiet_one(watch
     assert "expected its test rows" in done["bare"]["problems"][0]
     with pytest.raises(CannotAsk, match="no_such"):
         monitor.turns(watched.url, "no_such")
+    # One whose dossier is gone cannot even be told of its alarms.
+    document = watched.ledger.verdict(watched.ledger.state().releases["b1"])["blobs"]["document"]
+    watched.store.remove(blob_key(document))
+    done = {one["model"]: one for one in monitor.turns(watched.url)}
+    assert (done["bare"]["outcome"], done[MODEL]["outcome"]) == ("could not ask", "quiet")
+    assert done["bare"]["problems"]
+
+
+def test_a_model_in_trouble_ends_no_run_before_its_time(watched, monkeypatch):
+    looks = []
+
+    def turns(_store, _model):
+        looks.append(1)
+        return [{"model": "bare", "changes": [], "problems": ["its dossier is gone"], "outcome": "could not ask"}]
+
+    monkeypatch.setattr(monitor, "turns", turns)
+    monkeypatch.setattr(monitor, "get_run_logger", lambda: logging.getLogger("test"))
+    with pytest.raises(CannotAsk, match="bare: its dossier is gone"):
+        monitor.monitor.fn(watched.url, every_s=0.1, for_s=1.0)
+    assert len(looks) > 3
 
 
 def test_the_flow_runs_under_prefect_and_leaves_an_artifact_of_what_changed(watched):
@@ -211,6 +233,13 @@ def test_false_decay_is_rarer_than_alpha_over_all_weekly_looks():
         told = [trend("loss", weeks[:n], lambda one: (one.loss / 100, 100.0), alpha) for n in range(4, 31)]
         false += any(one.surely > 0 for one in told)
     assert false <= 0.1 * 200 + 3 * np.sqrt(200 * 0.09)
+
+
+def test_weeks_that_are_no_more_in_the_window_were_looks_too():
+    late = by(weekly([0.1] * 13, noise=0.01), WEEK)
+    few, many = (trend("loss", late, lambda one: (one.loss / one.labelled, one.labelled), 0.05, n) for n in (13, 300))
+    assert few.surely > many.surely
+    assert (few.change, few.upper) == (many.change, many.upper)
 
 
 def test_weeks_are_whole_and_end_yesterday():

@@ -2,7 +2,9 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,9 +13,11 @@ from watched import MODEL, Watched, answer, in_feet, raised
 from expectations.alarms import named
 from expectations.sequential.standing import Standing
 from infra.garbage import garbage, remove_garbage
+from infra.prediction_log import LogReader
 from tasks.monitoring import watch
 from tasks.monitoring.keeping import HELD, keep, newest
 from tasks.monitoring.names import full, short
+from tasks.monitoring.periods import Period, period_from_json
 from tasks.monitoring.reading import Reading
 
 NAME = st.builds(
@@ -28,6 +32,37 @@ NAME = st.builds(
 def watched(tmp_path, monkeypatch):
     monkeypatch.setenv("SEATRIAL_HOME", str(tmp_path / "home"))
     return Watched(tmp_path)
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_what_was_not_answered_is_no_wrong_answer(tmp_path, monkeypatch, numbers):
+    monkeypatch.setenv("SEATRIAL_HOME", str(tmp_path / "home"))
+    watched = Watched(tmp_path, numbers=numbers)
+    for _ in range(2):
+        watched.ask(60, change=heavy, withheld=True)
+        turn = watched.look()
+    period = reduce(Period.plus, map(period_from_json, turn.kept.hours))
+    assert (period.rows, period.distrusted >= 20) == (120, True)
+    assert period.answered == period.labelled == period.expecting == 120 - period.distrusted
+    assert np.isfinite([period.loss, period.expected, *period.stated]).all()
+
+
+def heavy(rows):
+    """The first ten are far outside."""
+    return rows.assign(**{"weight kg": [*([9e9] * 10), *rows["weight kg"].iloc[10:]]})
+
+
+def test_a_truth_about_a_row_of_another_release_is_looked_for_no_further(watched, monkeypatch):
+    watched.ask(truths=False)
+    watched.clock = watched.clock.replace(hour=0, minute=0, second=0) + timedelta(days=1)
+    before = watched.ask(release="r0", truths=False, minutes=0)
+    watched.look()
+    watched.tell(before, [1.0])
+    read = []
+    more = LogReader.more
+    monkeypatch.setattr(LogReader, "more", lambda self, of=None: read.extend(of or ()) or more(self, of))
+    watched.look()
+    assert len([key for key in read if key.startswith("predictions/")]) == 1
 
 
 def numbers_of(watched):

@@ -191,6 +191,12 @@ def test_as_many_as_are_asked_for_do_show_twice_the_tolerance_more_often_than_no
     assert found.count(Standing.ALARM) > 20
 
 
+def test_where_only_one_tolerance_can_be_seen_nothing_counted_is_not_quiet():
+    nothing = np.zeros(5)
+    [told] = judge({"quality": [Strand("the loss", 0.92, 0.05, nothing, nothing, nothing)]}, 0.05)
+    assert told.standing is Standing.CANNOT_TELL
+
+
 def test_what_was_not_measured_is_told_and_is_never_quiet():
     ticks = np.array([50.0] * 40)
     strand = Strand("not trusted", 0.1, 0.05, ticks, ticks * 0.1, ticks * 0.1)

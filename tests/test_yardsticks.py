@@ -256,6 +256,13 @@ def test_constant_and_empty_columns_are_no_alarm_as_they_are_and_one_once_they_c
     assert answers["inputs"].worst[0].startswith("town is missing less often")
 
 
+def test_a_slow_request_is_one_slow_answer_however_many_records_it_has():
+    slow = rows_of(300, 9).with_columns(latency_ms=pl.lit(500.0), row=pl.int_range(300))
+    assert alarmed(after(HELD, [*HOUR, slow])) == set()
+    each = slow.with_columns(row=pl.lit(0))
+    assert alarmed(after(HELD, [*HOUR, each])) == {"latency"}
+
+
 def test_no_rows_at_all_change_nothing_and_are_not_quiet():
     empty = HOUR[0][:0]
     counted = count(HELD, empty, empty)

@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from expectations.serving_spec import PredictionLog
 from expectations.spec import ReleaseSpec
 from infra.evidence_store import put_json
 from infra.gateway.contract import Answered, Asked
+from infra.gateway.desk.distrust import Distrusted, emptied
+from infra.gateway.desk.loading import as_served
 from infra.gateway.diary.columns import Hashing, columns_of
 from infra.gateway.diary.pages import page
 from infra.gateway.diary.spool import parquet
@@ -86,21 +89,28 @@ class Watched(Written):
         dear = (rows["price"] > 670).astype(int)
         return rows.assign(price=dear if self.numbers else np.where(dear, "dear", "cheap"))
 
-    def ask(self, n=200, minutes=1.0, change=None, truths=True, off=0.0, error=None, shadow=False, release="r1"):
-        """n rows in one request at `clock`, which goes on; `change` alters them, `off` is added to the truth."""
+    def ask(self, n=200, minutes=1.0, change=None, truths=True, off=0.0, release="r1", **how):
+        """n rows in one request at `clock`, which goes on; `change` alters them, `off` is added to the truth.
+
+        `how` (`error`, `shadow`, `withheld`: what is not trusted is not answered) is how it went.
+        """
         rows = cars(n, seed=int(self.random.integers(1 << 30)))
         asked = change(rows.copy()) if change else rows
         name = f"q{self._made}"
-        self._log(asked.drop(columns="price"), name, error, shadow, release)
+        self._log(asked.drop(columns="price"), name, release, **how)
         if truths:
             self.tell(name, self._with_truth(rows.assign(price=rows["price"] + off))["price"])
         self.clock += timedelta(minutes=minutes)
         return name
 
-    def _log(self, rows, name, error, shadow, release):
+    def _log(self, rows, name, release, error=None, shadow=False, withheld=False):
         outputs = self.scorer.answers(rows)
         tensors = {column: rows[column].to_numpy() for column in rows}
         answered = None if error else Answered(outputs, release, "champion")
+        if withheld:
+            served = {key: as_served(key, one, SimpleNamespace(on_distrust="refuse")) for key, one in outputs.items()}
+            doubted = np.flatnonzero(~np.asarray(outputs["trusted"]).reshape(-1))
+            answered = emptied(Answered(served, release, "champion"), Distrusted(doubted, "odd"))
         note = (self.clock.timestamp(), 0.002, Asked(MODEL, tensors, len(rows), name), answered, "champion", release)
         columns = columns_of(self.scorer.signature, {}, PredictionLog())
         self._keep("predictions", page([(*note, -1, error, shadow, None)], columns, Hashing(b"secret")))

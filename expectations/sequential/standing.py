@@ -132,10 +132,10 @@ def missing(asked: Asked, account: Account) -> Numbers:
     best = np.maximum(gain.max(axis=-1), 1e-12)
     # Half of the money begins with the first tick, in so many bets on so many strands.
     needed = threshold(asked, account) + math.log(2 * gain.shape[-1] * len(asked.labels))
-    # Where so much is left to no mean, there is no such change to see.
+    # Where so much is left to no mean, there is no such change to see; but something must have been counted.
     possible = asked.limit + 2 * asked.tolerance < 1
     more = np.ceil(needed / best - account.seen)
-    return np.where(possible, np.maximum(more, 0), 0)
+    return np.asarray(np.where(possible, np.maximum(more, 0), account.seen == 0), dtype=np.float64)
 
 
 def _no_alarm(name: str, asked: Asked, account: Account, more: Numbers) -> str:

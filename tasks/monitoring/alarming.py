@@ -85,8 +85,8 @@ def _end(served: Served, one: Seen) -> Record | None:
         on = named(state, served.model, one.name)
         if on is None or not one.calm or state.models.get(served.model) != served.release.id:
             return None
-        now = "at most half a tolerance above what is usual" if one.spoke else one.judged.words
-        why = f"{one.name} was calm for {served.monitoring.calm_minutes:g} minutes: {now}"
+        calm = f"{one.name} was calm for {served.monitoring.calm_minutes:g} minutes"
+        why = f"{calm}: at most half a tolerance above what is usual" if one.spoke else one.judged.words
         return "alarm ended", served.model, {"alarm": one.name, "why": why, "by": MONITOR}
 
     return served.ledger.decide_and_append(say)

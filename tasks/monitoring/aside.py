@@ -10,6 +10,8 @@ from tasks.monitoring.seen import Seen
 from tasks.monitoring.served import Served
 
 MILLION = 1e6
+# A day is counted in whole hours, so a steady spend seems to move by a twenty-fourth.
+CALM_SHARE = 0.95
 
 
 def silence(served: Served, kept: Kept, mode: Mode, now: datetime) -> Seen | None:
@@ -59,7 +61,8 @@ def cost(served: Served, kept: Kept, now: datetime) -> Seen | None:
     if watched.per_day is None:
         return _answer("cost", Standing.QUIET, f"{words}; no limit is set.", calm=True)
     if spent <= watched.per_day:
-        return _answer("cost", Standing.QUIET, f"{words}; {watched.per_day:g} are allowed.", calm=True)
+        calm = spent <= CALM_SHARE * watched.per_day
+        return _answer("cost", Standing.QUIET, f"{words}; {watched.per_day:g} are allowed.", calm)
     judged = Judged("cost", Standing.ALARM, f"cost: {words}; {watched.per_day:g} are allowed.", spent / watched.per_day)
     return Seen(judged, datetime.fromisoformat(kept.last or kept.since))
 

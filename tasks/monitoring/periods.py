@@ -191,7 +191,8 @@ def _chances(part: pl.DataFrame, meaning: Meaning) -> Floats:
     if "output.probabilities" not in part.columns or not k:
         return np.zeros((0, k))
     lists = part["output.probabilities"].drop_nulls().to_list()
-    return np.array([one for one in lists if len(one) == k], dtype=np.float64).reshape(-1, k)
+    found = np.array([one for one in lists if len(one) == k], dtype=np.float64).reshape(-1, k)
+    return found[np.isfinite(found).all(axis=1)]
 
 
 def together(kept: Iterable[Period], more: Iterable[Period]) -> list[Period]:
@@ -220,8 +221,8 @@ def split_old(periods: Sequence[Period]) -> tuple[list[Period], list[Period]]:
 
 
 def last_day(periods: Iterable[Period], now: datetime) -> Period:
-    """The last 24 hours, as one; hours are whole, so it is up to one more."""
-    since = int((now - timedelta(days=1)).timestamp()) // HOUR * HOUR
+    """The last 24 hours, as one; hours are whole, so it is up to one less."""
+    since = -int(-(now - timedelta(days=1)).timestamp() // HOUR) * HOUR
     total = Period(since)
     for one in periods:
         total = total.plus(one) if one.start >= since else total

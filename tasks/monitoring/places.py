@@ -104,13 +104,19 @@ def distrusted(_detail: Detail, rows: pl.DataFrame) -> Floats:
 
 def failed(_detail: Detail, rows: pl.DataFrame) -> Floats:
     """Did the release give no answer?"""
-    return rows["error"].is_not_null().to_numpy().astype(np.float64)[:, None]
+    return _once(rows["error"].is_not_null().to_numpy().astype(np.float64), rows)
 
 
 def late(detail: Detail, rows: pl.DataFrame) -> Floats:
     """Did the answer take longer?"""
     took = numbers(rows["latency_ms"])
-    return np.where(np.isnan(took), np.nan, took > detail["limit_ms"])[:, None]
+    return _once(np.where(np.isnan(took), np.nan, took > detail["limit_ms"]), rows)
+
+
+def _once(values: Floats, rows: pl.DataFrame) -> Floats:
+    """(n, 1) what all records of a request share: one value, not as many as it has records."""
+    first = rows["row"].to_numpy() == 0 if "row" in rows.columns else True
+    return np.where(first, values, np.nan)[:, None]
 
 
 def lookups_failed(detail: Detail, rows: pl.DataFrame) -> Floats:

@@ -26,8 +26,8 @@ class News:
     """`rows`: new ones that fell to the release; `labelled`: its rows that were answered, whose truth is new.
 
     Both have the log's columns, `labelled` also those of `with_truth`. Of a row that another release answered in its
-    place the prediction is null. `asked`: when the model was asked first and last, by whatever release it was answered.
-    `read`: the names of all files that were read so far.
+    place, or that was answered by nobody, the prediction is null. `asked`: when the model was asked first and last, by
+    whatever release it was answered. `read`: the names of all files that were read so far.
     """
 
     rows: pl.DataFrame
@@ -65,9 +65,9 @@ class Reading:
     def _mine(self, seen: pl.DataFrame) -> pl.DataFrame:
         """Rows that fell to the release, none of the shadow."""
         mine = seen.filter((pl.col("release") == self._release) & ~pl.col("shadow"))
-        own = pl.col("answered_by") != "fallback"
+        own = (pl.col("answered_by") != "fallback").fill_null(True) & ~pl.col("refused").fill_null(False)
         nulled = [name for name in ("output.prediction", "output.probabilities") if name in mine.columns]
-        return mine.with_columns(pl.when(own.fill_null(True)).then(pl.col(name)).alias(name) for name in nulled)
+        return mine.with_columns(pl.when(own).then(pl.col(name)).alias(name) for name in nulled)
 
     def _labelled(self, rows: pl.DataFrame, truths: pl.DataFrame) -> pl.DataFrame:
         """Of new rows and of those before that a new truth is about: which have one, and had none."""
@@ -87,8 +87,10 @@ class Reading:
             if not len(wanted):
                 break
             day = LogReader(self._store, "predictions", self._model, self._since).more(names)
-            found.append(self._mine(day.join(wanted, on=ROW, how="semi")))
-            wanted = wanted.join(found[-1], on=ROW, how="anti")
+            there = day.filter(~pl.col("shadow")).join(wanted, on=ROW, how="semi")
+            found.append(self._mine(there))
+            # Of whichever release it is: it fell to one alone.
+            wanted = wanted.join(there, on=ROW, how="anti")
         return pl.concat(found, how="diagonal_relaxed")
 
     def _days_back(self) -> Iterator[set[str]]:

@@ -64,7 +64,7 @@ def decay(what: Served, kept: Kept, weeks: Sequence[Period]) -> Seen | None:
     if watched is None:
         return None
     loss, alpha = figures(usual(what, kept), None)["loss"], what.monitoring.alpha / 2
-    both = [(part, trend("loss", part, loss, alpha)) for part in (weeks, weeks[-LATE_WEEKS:])]
+    both = [(part, trend("loss", part, loss, alpha, len(weeks))) for part in (weeks, weeks[-LATE_WEEKS:])]
     known = [(part, one) for part, one in both if one.answer != "cannot tell"]
     if not known:
         return Seen(Judged("decay", Standing.CANNOT_TELL, f"decay: {both[0][1].words}"))

@@ -39,8 +39,11 @@ def start(yardsticks: Yardsticks) -> Running:
 def advance(yardsticks: Yardsticks, running: Running, counted: Counted, when: int) -> Running:
     """After one more tick, of the UTC second `when`; ticks come in order, each once."""
     asked = yardsticks.asked()
-    accounts = {name: go_on(asked[name], one, counted.ticks(name, when)) for name, one in running.accounts.items()}
-    return Running(accounts, counted.problems)
+    ticks = {name: counted.ticks(name, when) for name in running.accounts}
+    accounts = {name: go_on(asked[name], one, ticks[name]) for name, one in running.accounts.items()}
+    # Where nothing of it came, as truths do not with each tick, what could not be measured before still cannot.
+    same = {name: words for name, words in running.problems.items() if not ticks[name].count.any()}
+    return Running(accounts, {**same, **counted.problems})
 
 
 def judge_running(yardsticks: Yardsticks, running: Running) -> list[Judged]:

@@ -100,15 +100,16 @@ def measure_trends(weeks: Sequence[Period], told: dict[str, Figure], alpha: floa
     return [trend(name, weeks, figure, alpha) for name, figure in told.items()]
 
 
-def trend(name: str, weeks: Sequence[Period], figure: Figure, alpha: float) -> Trend:
-    """A weighted straight line through the weekly figures."""
+def trend(name: str, weeks: Sequence[Period], figure: Figure, alpha: float, lived: int = 0) -> Trend:
+    """A weighted straight line through the weekly figures. `lived`: weeks since the beginning, where `weeks` are not
+    all; each of them was a look."""
     at = np.array([one.start / WEEK for one in weeks], dtype=np.float64)
     parts = np.array([figure(one) for one in weeks], dtype=np.float64).reshape(-1, 2)
     good = (parts[:, 1] >= FEWEST_ROWS) & np.isfinite(parts[:, 0])
     n = int(good.sum())
     if n < FEWEST_WEEKS:
         return Trend(name, n)
-    return _line(name, at[good], parts[good, 0], parts[good, 1], alpha)
+    return _line(name, at[good], parts[good, 0], parts[good, 1], _part(alpha, max(lived, len(weeks))))
 
 
 def _line(name: str, at: Floats, value: Floats, weight: Floats, alpha: float) -> Trend:
@@ -122,7 +123,7 @@ def _line(name: str, at: Floats, value: Floats, weight: Floats, alpha: float) ->
     error = float(np.sqrt((weight @ off**2) * n / (n - 2) / (n * spread)))
     span, ends = float(at[-1] - at[0]), [mean + slope * (end - middle) for end in (at[0], at[-1])]
     change, half = slope * span, float(t.ppf(0.975, n - 2)) * error * span
-    surely = change - float(t.ppf(1 - _part(alpha, n), n - 2)) * error * span
+    surely = change - float(t.ppf(1 - alpha, n - 2)) * error * span
     return Trend(name, n, float(ends[0]), float(ends[1]), change, change - half, change + half, surely)
 
 

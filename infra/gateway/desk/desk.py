@@ -120,8 +120,7 @@ class LedgerDesk:
         if seat.arm == CHALLENGER:
             answered = await self._by_challenger(post, seat, asked, began, key)
         else:
-            answered = await answer_from(post, seat, asked)
-            self._diary.record(asked, answered, began, stage=post.route.stage_number, key=key)
+            answered = await self._by(post, seat, asked, began, key)
         # The champion's spec holds for the fallback too: it is no way round what callers may see.
         loaded = seat.loaded if answered.arm == CHALLENGER else post.champion
         if close := self._hugging.count(asked, loaded, answered):
@@ -140,6 +139,18 @@ class LedgerDesk:
             self._metrics.limited(asked.model)
             words = f"more than {rules.records_per_minute:g} records a minute: come back in {wait:.1f} s."
             raise Turned(429, words, ceil(wait))
+
+    async def _by(self, post: Post, seat: Seat, asked: Asked, began: float, key: str | None) -> Answered:
+        """The answer of whoever serves; where it gives none, that is written down too."""
+        note = partial(self._diary.record, asked, stage=post.route.stage_number, key=key)
+        try:
+            answered = await answer_from(post, seat, asked)
+        except Turned as turned:
+            if turned.status >= 500:
+                note(None, began, fell_to=(seat.arm, seat.loaded.release), error=turned.words)
+            raise
+        note(answered, began)
+        return answered
 
     async def _by_challenger(self, post: Post, seat: Seat, asked: Asked, began: float, key: str | None) -> Answered:
         """The challenger's answer; the champion's, where it gives none or not in time."""
