@@ -1,8 +1,10 @@
 """What is watched of a release that serves, what is done about it, and when it is trained anew: a part of the spec."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, Field, StringConstraints
 
 from expectations.parts import Part
 
@@ -11,7 +13,17 @@ AlarmMode = Literal["warn", "fallback", "refuse", "off"]
 Modes = dict[AlarmMode, Annotated[float, Field(ge=1)]]
 WARN: Modes = {"warn": 1.0}
 TOLD: Modes = {}
-Cron = Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$")]
+
+
+def _expect_cron(text: str) -> str:
+    try:
+        CronSim(text, datetime(2026, 1, 1))
+    except CronSimError as error:
+        raise ValueError(f"expected five fields of cron, such as 0 4 1 * *; {str(error).lower()}") from None
+    return text
+
+
+Cron = Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$"), AfterValidator(_expect_cron)]
 
 
 class WatchedAlarm(Part):

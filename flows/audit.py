@@ -19,7 +19,11 @@ PROGRESS = logging.getLogger("seatrial.progress")
 @flow(name="audit", validate_parameters=False)
 def audit(store: str, notify: str | None = None) -> list[str]:
     """Returns what was found sound, in words. Raises CannotAsk with every problem, after people were told of them."""
-    found = look(store)
+    try:
+        found = look(store)
+    except Exception as error:
+        tell(store, [f"{store}: it could not be audited: {type(error).__name__}: {error}"[:1000]], notify)
+        raise
     for line in (*found.sound, *found.problems):
         PROGRESS.info("%-11s %s", "audit", line)
     create_markdown_artifact(_page(found), key="audit", description=f"Audit of {store}")

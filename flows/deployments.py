@@ -37,7 +37,7 @@ from flows.rollout import rollout
 from flows.tell import tell
 from infra import prefect_runs
 from infra.keys import place_name
-from infra.spec_file import read_spec
+from infra.spec_file import expect_one_of_each, read_spec
 
 __all__ = ["absolute", "deployment_name", "deployments", "expect_server", "serve"]
 LOOK_S = 2.0
@@ -74,7 +74,8 @@ def deployments(
 
     `prefect.yaml` declares the same for a work pool.
     """
-    store = absolute(store)
+    store, specs = absolute(store), [*specs]
+    expect_one_of_each(map(read_spec, specs))
     name = deployment_name(store)
     turn = {"store": store, "deployment": name, **settings}
     # Where it is watched more often than a rollout looks by itself, the rollout looks as often.

@@ -46,16 +46,17 @@ def tell_waiting(store: str, release: Release) -> None:
         tell(WAITING, store, release)
 
 
-def tell_wanted(store: str, release: Release, alarm: Alarm, cool_down_hours: float, at: datetime) -> None:
-    """Emits that an alarm asks for a model trained anew: once, and once more each time that a cool-down has passed.
-
-    May be called at every look for as long as the alarm is on: the same record makes the same event. `at` with its time
-    zone.
-    """
+def wanted_turn(alarm: Alarm, cool_down_hours: float, at: datetime) -> str:
+    """Names the asking for a model trained anew: one while an alarm is on, and one more each time that a cool-down has
+    passed. `at` with its time zone."""
     lasted = at - datetime.fromisoformat(alarm.since)
-    turn = int(lasted / timedelta(hours=max(cool_down_hours, LEAST_HOURS)))
+    return f"{alarm.seq}/{int(lasted / timedelta(hours=max(cool_down_hours, LEAST_HOURS)))}"
+
+
+def tell_wanted(store: str, release: Release, alarm: Alarm, turn: str) -> None:
+    """Emits that an alarm asks for a model trained anew."""
     more = {"alarm": alarm.name, "since": alarm.since, "cause": f"alarm {alarm.name}: {alarm.words}"}
-    tell(RETRAINING_WANTED, store, release, alarm.words, f"{alarm.seq}/{turn}", **more)
+    tell(RETRAINING_WANTED, store, release, alarm.words, turn, **more)
 
 
 def tell(

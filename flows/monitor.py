@@ -23,7 +23,15 @@ from infra.store import Store, open_store
 from tasks.act import act
 from tasks.job import open_ledger
 from tasks.monitoring.served import served, serving_models
-from tasks.monitoring.telling import Telling, mode_is_told, mode_was_told, untold, was_told
+from tasks.monitoring.telling import (
+    Telling,
+    mode_is_told,
+    mode_was_told,
+    untold,
+    wanted_is_told,
+    wanted_was_told,
+    was_told,
+)
 from tasks.monitoring.watch import Turn, look
 from tasks.rollout.drive import utc_now
 
@@ -115,7 +123,11 @@ def tell_alarms(store_url: str, store: Store, ledger: Ledger, model: str, now: d
     asking = [alarm for alarm, part in parts.items() if part is not None and part.retrain]
     if asking:
         newest = max(asking, key=lambda alarm: alarm.seq)
-        events.tell_wanted(store_url, release, newest, monitoring.retrain.cool_down_hours, now)
+        turn = events.wanted_turn(newest, monitoring.retrain.cool_down_hours, now)
+        # Prefect forgets after half an hour that it was told.
+        if not wanted_was_told(store, model, turn):
+            events.tell_wanted(store_url, release, newest, turn)
+            wanted_is_told(store, model, turn)
 
 
 def _tell(store_url: str, state: State, one: Telling) -> None:

@@ -14,6 +14,8 @@ from infra import prefect_runs
 from infra.ledger import now as now_text
 from tasks.decide import take_in
 from tasks.job import open_ledger
+from tasks.retraining import turn
+from tasks.retraining.turn import Asked
 from tasks.wait import Act, forms, news, reports, retrainings, rollouts, tellings, waiting
 
 
@@ -60,6 +62,11 @@ def _do(act: Act, state: State, store: str, deployment: str, form_hours: float, 
     elif act.kind == "train anew":
         release, asked = state.releases[act.release], {"cause": act.cause, "since": act.since}
         events.tell(events.RETRAINING_WANTED, store, release, act.words, act.key, **asked)
+    elif act.kind == "end training":
+        release = state.releases[act.release]
+        begun = state.retrainings[release.model]
+        record = turn.give_up(Asked(store, release.model, "", begun.cause, begun.since or None), begun, act.words)
+        events.tell(events.RETRAINING_ENDED, store, release, act.words, record.seq if record else None)
     elif act.kind == "roll out":
         events.tell(events.APPROVED, store, state.releases[act.release], act.words)
     else:

@@ -32,7 +32,13 @@ LOG_EVERY_S = 10.0
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 256), help="Of the gateway.")
 @click.option("--ui-port", default=4200, show_default=True, help="The Prefect server's port; 0: any that is free.")
 @click.option("--database", help="postgresql+asyncpg://USER@HOST/NAME, its password in PGPASSWORD. Default: SQLite.")
-@click.option("--monitor-every", default=300.0, show_default=True, help="Seconds between two looks at what serves.")
+@click.option(
+    "--monitor-every",
+    default=300.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="Seconds between two looks at what serves.",
+)
 @click.option("--notify", help="A Prefect notification block that tells people, e.g. slack-webhook/ops.")
 @click.option("--tokens", type=click.Path(path_type=Path), help="As of `seatrial serve`.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="As of `seatrial serve`.")
@@ -81,11 +87,10 @@ def _opened(asked: dict[str, Any]) -> tuple[str, bool]:
     """The store's absolute URL, and whether it was made. Raises CannotAsk for all that can be told before."""
     from flows.naming import absolute
     from infra.processes.database import expect_database
-    from infra.spec_file import read_spec
+    from infra.spec_file import expect_one_of_each, read_spec
     from tasks.job import new_ledger
 
-    for spec in asked["specs"]:
-        read_spec(spec)
+    expect_one_of_each([read_spec(spec) for spec in asked["specs"]])
     store = absolute(asked["store_url"])
     if asked["database"]:
         expect_database(asked["database"])

@@ -15,12 +15,20 @@ from flows.answering import Command, answer, as_json, store_option
 @click.option(
     "--spec", "specs", multiple=True, type=click.Path(path_type=Path), help="A release that the UI can run; repeatable."
 )
-@click.option("--every", "every_s", default=60.0, show_default=True, help="Seconds between two looks at what waits.")
+@click.option(
+    "--every",
+    "every_s",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="Seconds between two looks at what waits.",
+)
 @click.option(
     "--monitor-every",
     "monitor_every_s",
     default=300.0,
     show_default=True,
+    type=click.FloatRange(1),
     help="Seconds between two looks at what serves.",
 )
 @click.option("--form-hours", default=168.0, show_default=True, help="How long a form is open; then another is.")

@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -38,6 +39,16 @@ def read_spec(path: Path) -> SpecFile:
         raise CannotAsk(f"{path}: expected a release spec, found no such file. `seatrial init NAME` writes one.")
     spec = _read(path, ReleaseSpec, "model, candidate and data")
     return SpecFile(spec, path, _identity(spec, path))
+
+
+def expect_one_of_each(read: Iterable[SpecFile]) -> None:
+    """Raises CannotAsk where two are of one model: what starts by itself would start one of them."""
+    known: dict[str, Path] = {}
+    for one in read:
+        name = one.spec.model.name
+        if name in known:
+            raise CannotAsk(f"{one.path}: expected a spec of a model of its own; {known[name]} is of {name} too.")
+        known[name] = one.path
 
 
 def read_gates(path: Path) -> Gates:

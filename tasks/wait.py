@@ -22,6 +22,8 @@ GONE = timedelta(minutes=10)
 UNBORN = timedelta(minutes=5)
 # What failed is not started again at once: it would fail again.
 AGAIN = timedelta(minutes=5)
+# A retraining that failed so often, and whose time is up, is begun no more.
+HOPELESS = 3
 REPORT = "misbehaviour"
 # What is told of a model that serves, whether or not a release waits: the event was told when it happened.
 NEWS = ("alarm", "mode", "retraining refused")
@@ -34,7 +36,7 @@ class Act:
     A retraining is asked for with the `cause`, and `since` when its alarm is on.
     """
 
-    kind: Literal["ask", "close", "give up", "tell", "roll out", "train anew"]
+    kind: Literal["ask", "close", "give up", "tell", "roll out", "train anew", "end training"]
     release: str
     words: str
     run: str = ""
@@ -157,14 +159,19 @@ def retrainings(state: State, runs: Mapping[str, Sequence[Run]], now: datetime) 
         unborn = [run for run in some if run.is_pending and now - run.since > UNBORN]
         done += [Act("give up", release, "its process never began", run=run.id) for run in unborn]
         if not any(_stands(run, now) for run in some if run not in unborn):
-            done += _gone_on_with(state, model, max(some, key=lambda run: run.asked, default=None), now)
+            done += _gone_on_with(state, model, some, now)
     return done
 
 
-def _gone_on_with(state: State, model: str, last: Run | None, now: datetime) -> list[Act]:
-    """What is asked for once more, where `last` is the newest run and is at it no more."""
+def _gone_on_with(state: State, model: str, some: Sequence[Run], now: datetime) -> list[Act]:
+    """What is asked for once more, or ended, where none of the runs is at it any more."""
+    last = max(some, key=lambda run: run.asked, default=None)
     begun, key = state.retrainings.get(model), f"{model} after {last.id if last else 'none'}"
     if begun and begun.status == "begun":
+        failed = [run for run in some if run.failed and run.asked >= datetime.fromisoformat(begun.began)]
+        if len(failed) >= HOPELESS and now > datetime.fromisoformat(begun.until):
+            words = f"it failed {len(failed)} times, and its time was up at {begun.until}. Its runs in Prefect say why"
+            return [Act("end training", state.models[model], words, key=key)]
         words, cause, since = f"nobody goes on with what began at {begun.began}", begun.cause, begun.since
         lost = now - datetime.fromisoformat(begun.began) >= AGAIN
     elif last and (last.crashed or last.is_pending):

@@ -56,7 +56,8 @@ def told(monkeypatch):
 def test_an_alarm_asks_once_and_again_after_each_cool_down(told, cool_down, hours, different):
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
         for one in hours:
-            events.tell_wanted("store", RELEASE, ALARM, cool_down, BEGAN + timedelta(hours=one))
+            turn = events.wanted_turn(ALARM, cool_down, BEGAN + timedelta(hours=one))
+            events.tell_wanted("store", RELEASE, ALARM, turn)
     assert len({id for _, id in told}) == different
 
 

@@ -10,7 +10,8 @@ from retrained import World, ago, loans
 from expectations.errors import CannotAsk
 from expectations.state import MONITOR
 from flows.release import release
-from tasks.retraining.turn import Asked, begin
+from flows.retrain import retrain
+from tasks.retraining.turn import Asked, begin, give_up
 from tasks.rollout.drive import utc_now
 from tasks.rollout.lease import only_one
 
@@ -105,6 +106,26 @@ def test_of_an_alarm_that_is_over_nothing_is_trained_anew(world):
     world.has(loans(), loans(seed=1, since="2026-03-01"))
     world.append("alarm ended", alarm="quality", release=world.champion().id, why="it is calm", by=MONITOR)
     refused(world, world.retrain(since=ago(minutes=5)), "the alarm that asked for it is over")
+
+
+def test_one_that_fails_each_time_is_ended_and_says_so(world):
+    begun(world)
+    asked = Asked(world.url, "loan", "", ALARM)
+    record = give_up(asked, world.ledger.state().retrainings["loan"], "it failed 3 times")
+    assert (record.kind, record.body["why"], record.body["candidate"]) == (
+        "retraining ended",
+        "it failed 3 times",
+        None,
+    )
+    assert world.ledger.state().retrainings["loan"].status == "ended"
+
+
+def test_by_the_clock_what_does_not_serve_is_refused(world):
+    told = world.run(retrain, store=world.url, model="boats", spec=str(world.spec), cause="schedule")
+    assert (told["status"], told["why"]) == (
+        "refused",
+        "nothing serves as boats, so there is nothing to train anew. Release a first one.",
+    )
 
 
 def test_while_another_process_is_at_it_it_is_refused(world):

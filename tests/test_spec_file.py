@@ -44,6 +44,13 @@ def test_a_key_that_stands_twice_is_an_error(tmp_path):
     assert problems(tmp_path, GOOD + "seed: 1\nseed: 2\n") == ["8: seed stands twice; keep one of them."]
 
 
+@pytest.mark.parametrize("cron", ["99 99 * * *", "a b c d e", "H 4 * * *", "0 4 * *"])
+def test_a_schedule_that_is_none_is_told_before_it_is_served(tmp_path, cron):
+    [problem] = problems(tmp_path, GOOD + f"monitoring: {{release_cron: '{cron}'}}\n")
+    assert "monitoring.release_cron" in problem
+    assert read_spec(written(tmp_path, GOOD + "monitoring: {release_cron: '0 2 * * MON'}\n"))
+
+
 @pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "\x00"])
 def test_what_is_no_spec_is_told_in_a_sentence(tmp_path, text):
     assert len(problems(tmp_path, text)) == 1

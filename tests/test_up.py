@@ -206,6 +206,8 @@ def test_killed_itself_it_leaves_nothing_and_the_next_one_ends_cleanly_by_ctrl_c
         (["--database", "postgresql+asyncpg://ann:secret@db/prefect"], "expected no password in it, found one"),
         (["--database", "mysql://db/prefect"], "expected postgresql+asyncpg://USER@HOST/NAME"),
         (["--database", "postgresql+asyncpg://ann@127.0.0.1:9/prefect"], "ann@127.0.0.1:9/prefect cannot be opened"),
+        (["--monitor-every", "0"], "x>=1"),
+        (["--spec", "{spec}", "--spec", "{twin}"], "expected a spec of a model of its own"),
         (["--spec", "nowhere.yaml"], "expected a release spec, found no such file"),
         (["--host", "203.0.113.7"], "cannot listen there"),
         (["--port", "{taken}"], "expected a free port, found another program"),
@@ -217,7 +219,10 @@ def test_what_cannot_be_is_told_before_anything_starts(seatrial, tmp_path, monke
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        given = [option.format(taken=taken.getsockname()[1]) for option in options]
+        here = {"taken": taken.getsockname()[1], "spec": tmp_path / "release.yaml", "twin": tmp_path / "twin.yaml"}
+        for name in ("spec", "twin"):
+            here[name].write_text(SPEC)
+        given = [option.format(**here) for option in options]
         done = seatrial("up", "--store", tmp_path / "store", "--port", "0", "--ui-port", "0", *given)
     assert done.code == 2
     assert words in done.err

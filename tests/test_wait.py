@@ -202,6 +202,18 @@ def asked(**more):
     return replace(run(ago=timedelta(minutes=30), **more), asked=NOW - timedelta(hours=1), parameters=ALARM)
 
 
+def test_one_that_fails_each_time_is_begun_no_more_when_its_time_is_up():
+    runs = [asked(failed=True) for _ in range(3)]
+    [act] = retrainings(begun(), {"m": runs}, NOW)
+    assert (act.kind, act.release, "failed 3 times" in act.words) == ("end training", "a", True)
+    assert [act.kind for act in retrainings(begun(), {"m": runs[:2]}, NOW)] == ["train anew"]
+    known = begun()
+    longer = replace(known.retrainings["m"], until=(NOW + timedelta(hours=1)).isoformat())
+    assert [act.kind for act in retrainings(replace(known, retrainings={"m": longer}), {"m": runs}, NOW)] == [
+        "train anew"
+    ]
+
+
 ALARM = {"model": "m", "cause": "alarm inputs", "since": "2026-03-01T10:50:00"}
 SERVING = State(models={"m": "a"}, releases={"a": released("a", "champion")})
 UNBORN = asked(is_open=True, is_busy=True, is_pending=True)

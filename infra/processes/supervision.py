@@ -125,7 +125,7 @@ class Supervision:
         self._say(one, "up", f"up{took}: {words}")
 
     def _mourn(self, one: Kept, code: int, now: float) -> None:
-        quick = now - one.begun < LIVED
+        quick = not one.was_up or now - one.begun < LIVED
         one.deaths = one.deaths + 1 if quick else 1
         one.process, one.is_up, one.was_up = None, False, False
         pause = min(PAUSE * 2 ** (one.deaths - 1), LONGEST_PAUSE)

@@ -58,6 +58,8 @@ def server(place: Place, database: str | None, folders: Folders) -> Program:
         "PREFECT_API_URL": f"{url}/api",
         "PREFECT_UI_API_URL": f"{url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # On disk: after a kill the slot of a run that is no more comes free, and a run that goes on keeps its own.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "DO_NOT_TRACK": "1",
     }
     if database:
@@ -107,7 +109,10 @@ def _worker_health(api: Api, deployment: str, seconds: float) -> Health:
     answer = asked(f"{api.url}/deployments/name/{deployment}", api.headers)
     if answer.status not in (200, 404):
         return Health(None, _unwell(api.url, answer))
-    last = json.loads(answer.said).get("last_polled") if answer.status == 200 else None
+    try:
+        last = json.loads(answer.said).get("last_polled") if answer.status == 200 else None
+    except (ValueError, AttributeError):
+        return Health(None, f"{api.url}: expected JSON of a Prefect server, found {answer.said[:100]!r}")
     ago = (answer.time - datetime.fromisoformat(last)).total_seconds() if last else seconds
     if ago >= seconds:
         return Health(False, "it has not looked for work yet")

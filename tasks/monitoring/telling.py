@@ -46,10 +46,28 @@ def was_told(store: Store, telling: Telling) -> None:
     store.put_if_absent(telling.key, canonical_json(asdict(telling.alarm)))
 
 
+def wanted_was_told(store: Store, model: str, turn: str) -> bool:
+    """Whether automations were told that a model trained anew is wanted."""
+    return _is_there(store, _wanted_key(model, turn))
+
+
+def wanted_is_told(store: Store, model: str, turn: str) -> None:
+    """Writes down that they were."""
+    store.put_if_absent(_wanted_key(model, turn), canonical_json({"turn": turn}))
+
+
+def _wanted_key(model: str, turn: str) -> str:
+    return f"monitoring/{model}/wanted/{turn.replace('/', '-')}.json"
+
+
 def mode_was_told(store: Store, model: str, mode: Mode) -> bool:
     """Whether people were told that this mode was set."""
+    return _is_there(store, _mode_key(model, mode))
+
+
+def _is_there(store: Store, key: str) -> bool:
     try:
-        store.get(_mode_key(model, mode))
+        store.get(key)
     except Missing:
         return False
     return True

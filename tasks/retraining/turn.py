@@ -66,7 +66,9 @@ def going_on(asked: Asked) -> Retraining | None:
 
 def stands_against(asked: Asked, moment: datetime) -> str | None:
     """Why the ledger says that nothing is trained anew now."""
-    return _against(asked.ledger().state(), asked, asked.rules(), moment)
+    state = asked.ledger().state()
+    # Of what does not serve nobody has approved any rules.
+    return _against(state, asked, asked.rules() if asked.model in state.models else Rules(), moment)
 
 
 def _against(state: State, asked: Asked, rules: Rules, moment: datetime) -> str | None:
@@ -117,6 +119,11 @@ def end(asked: Asked, begun: Retraining, told: dict[str, Any], findings: Sequenc
     echo = [f"{one.expected}; found {one.found}" for one in findings if one.step == "echo" and _speaks(one)]
     why = told.get("why") or _why(release, findings)
     return _end(asked, begun, {"candidate": release.id if release else None, "why": why[:MOST_WORDS], "echo": echo})
+
+
+def give_up(asked: Asked, begun: Retraining, why: str) -> Record | None:
+    """Appends that it ended without a candidate."""
+    return _end(asked, begun, {"candidate": None, "why": why[:MOST_WORDS], "echo": []})
 
 
 def _end(asked: Asked, begun: Retraining, body: dict[str, Any]) -> Record | None:
