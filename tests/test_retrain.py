@@ -121,7 +121,7 @@ def test_one_that_fails_each_time_is_ended_and_says_so(world):
 
 
 def test_by_the_clock_what_does_not_serve_is_refused(world):
-    told = world.run(retrain, store=world.url, model="boats", spec=str(world.spec), cause="schedule")
+    told = world.run(retrain, model="boats", spec=str(world.spec), cause="schedule")
     assert (told["status"], told["why"]) == (
         "refused",
         "nothing serves as boats, so there is nothing to train anew. Release a first one.",
