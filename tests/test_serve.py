@@ -44,8 +44,8 @@ def test_ten_promotions_under_load_fail_no_request_and_all_processes_follow_in_t
         for _ in range(10):
             name = promoted(written)
             took.append(gateway.until_all_say(name))
+            until(lambda name=name: name in {release for _, release in callers.answers}, f"a caller answered by {name}")
     assert callers.failures == []
-    assert len({release for _, release in callers.answers}) >= 10
     # Each alone can be longer on a machine that has other things to do.
     assert median(took) < 2.0, took
 
@@ -111,12 +111,13 @@ def test_while_the_store_is_away_workers_even_begin_anew(written, gateway):
 
 
 def test_a_challenger_ends_with_its_lease_without_a_word_of_the_ledger(written, gateway):
-    champion, name = gateway.ask().json["release"], next(NAMES)
+    champion, name = written.ledger.state().models["cars"], next(NAMES)
     written.approved(name, price_graph(factor=9.0))
-    written.rolled_out(name, {"share": 1.0}, seconds=4.0)
+    # Long enough for a busy machine to see it serve.
+    written.rolled_out(name, {"share": 1.0}, seconds=12.0)
     with Callers(gateway.port) as callers:
         gateway.until_all_say(name)
-        gateway.until_all_say(champion, 20)
+        gateway.until_all_say(champion, 30)
     assert callers.failures == []
     written.rolled_back(name)
 
