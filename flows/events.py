@@ -53,16 +53,17 @@ def wanted_turn(alarm: Alarm, cool_down_hours: float, at: datetime) -> str:
     return f"{alarm.seq}/{int(lasted / timedelta(hours=max(cool_down_hours, LEAST_HOURS)))}"
 
 
-def tell_wanted(store: str, release: Release, alarm: Alarm, turn: str) -> None:
-    """Emits that an alarm asks for a model trained anew."""
+def tell_wanted(store: str, release: Release, alarm: Alarm, turn: str) -> bool:
+    """Emits that an alarm asks for a model trained anew. Returns whether there was a server to tell."""
     more = {"alarm": alarm.name, "since": alarm.since, "cause": f"alarm {alarm.name}: {alarm.words}"}
-    tell(RETRAINING_WANTED, store, release, alarm.words, turn, **more)
+    return tell(RETRAINING_WANTED, store, release, alarm.words, turn, **more)
 
 
 def tell(
     event: str, store: str, release: Release, words: str = "", record: int | str | None = None, **more: str
-) -> None:
+) -> bool:
     """Emits an event about a release of a store; where there is no Prefect server it does nothing, and never raises.
+    Returns whether it was emitted.
 
     `record`: which of the ledger's it tells of, by number. Told of the same record twice it is the same event, and
     starts nothing twice. Without one it is an event of its own.
@@ -74,7 +75,7 @@ def tell(
         "seatrial.model": release.model,
     }
     said = {"model": release.model, "release": release.id, "status": release.status, "words": words, **more}
-    _emit(event, resource, cloud_event(event, place_name(store), said, record))
+    return _emit(event, resource, cloud_event(event, place_name(store), said, record))
 
 
 def tell_audit(store: str, problems: Sequence[str]) -> None:
@@ -84,13 +85,15 @@ def tell_audit(store: str, problems: Sequence[str]) -> None:
     _emit(AUDIT_FAILED, resource, cloud_event(AUDIT_FAILED, place, {"words": "\n".join(problems)}, None))
 
 
-def _emit(event: str, resource: dict[str, str], payload: dict[str, Any]) -> None:
+def _emit(event: str, resource: dict[str, str], payload: dict[str, Any]) -> bool:
     if get_current_settings().api.url is None:
-        return
+        return False
     try:
         emit_event(event, resource, payload=payload, id=event_id(payload))
+        return True
     except Exception as error:  # noqa: BLE001  Whatever it is, no run fails for it.
         PROGRESS.info("%-11s %s", "event", f"{event} was not told: {type(error).__name__}")
+        return False
 
 
 def cloud_event(event: str, store: str, said: dict[str, str], record: int | str | None) -> dict[str, Any]:

@@ -29,11 +29,14 @@ from tasks.monitoring.telling import (
     mode_was_told,
     untold,
     wanted_is_told,
-    wanted_was_told,
+    wanted_told_at,
     was_told,
 )
 from tasks.monitoring.watch import Turn, look
 from tasks.rollout.drive import utc_now
+
+# Prefect forgets after half an hour what it was told.
+TOLD_AGAIN = timedelta(minutes=20)
 
 
 @flow(name="monitor", validate_parameters=False)
@@ -124,10 +127,10 @@ def tell_alarms(store_url: str, store: Store, ledger: Ledger, model: str, now: d
     if asking:
         newest = max(asking, key=lambda alarm: alarm.seq)
         turn = events.wanted_turn(newest, monitoring.retrain.cool_down_hours, now)
-        # Prefect forgets after half an hour that it was told.
-        if not wanted_was_told(store, model, turn):
-            events.tell_wanted(store_url, release, newest, turn)
-            wanted_is_told(store, model, turn)
+        told = wanted_told_at(store, model, turn)
+        # Told again for a while, as a crash may have kept it from arriving; no longer than Prefect knows it again.
+        if (told is None or now - told < TOLD_AGAIN) and events.tell_wanted(store_url, release, newest, turn):
+            wanted_is_told(store, model, turn, now)
 
 
 def _tell(store_url: str, state: State, one: Telling) -> None:

@@ -104,6 +104,20 @@ def test_a_model_that_cannot_be_watched_hides_no_other_and_is_no_quiet_one(watch
     assert done["bare"]["problems"]
 
 
+def test_what_starts_a_retraining_is_told_again_only_while_prefect_knows_it_again(watched, monkeypatch):
+    asked, answers = [], iter([False, True, True, True])
+    monkeypatch.setattr(events, "tell", lambda *_, **__: True)
+    monkeypatch.setattr(events, "tell_wanted", lambda *told: asked.append(told[-1]) or next(answers))
+    watched.ask(n=2000, change=in_feet)
+    watched.look()
+    # First there is no server, and then it is told; until it cannot know any more that it was.
+    for minutes in (0, 1, 10, 25):
+        at = watched.clock + timedelta(minutes=minutes)
+        monitor.tell_alarms(watched.url, watched.store, watched.ledger, MODEL, at)
+    assert len(asked) == 3
+    assert len(set(asked)) == 1
+
+
 def test_a_model_in_trouble_ends_no_run_before_its_time(watched, monkeypatch):
     looks = []
 

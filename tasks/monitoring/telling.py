@@ -5,6 +5,7 @@ What was told is written down after it was told. Killed in between it is told ag
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from expectations.records import canonical_json
 from expectations.state import Alarm, Mode, State
@@ -46,14 +47,17 @@ def was_told(store: Store, telling: Telling) -> None:
     store.put_if_absent(telling.key, canonical_json(asdict(telling.alarm)))
 
 
-def wanted_was_told(store: Store, model: str, turn: str) -> bool:
-    """Whether automations were told that a model trained anew is wanted."""
-    return _is_there(store, _wanted_key(model, turn))
+def wanted_told_at(store: Store, model: str, turn: str) -> datetime | None:
+    """When automations were told first that a model trained anew is wanted; None where they were not."""
+    try:
+        return datetime.fromisoformat(json.loads(store.get(_wanted_key(model, turn)))["time"])
+    except Missing:
+        return None
 
 
-def wanted_is_told(store: Store, model: str, turn: str) -> None:
-    """Writes down that they were."""
-    store.put_if_absent(_wanted_key(model, turn), canonical_json({"turn": turn}))
+def wanted_is_told(store: Store, model: str, turn: str, now: datetime) -> None:
+    """Writes down that they were, the first time."""
+    store.put_if_absent(_wanted_key(model, turn), canonical_json({"time": now.isoformat()}))
 
 
 def _wanted_key(model: str, turn: str) -> str:
@@ -62,12 +66,8 @@ def _wanted_key(model: str, turn: str) -> str:
 
 def mode_was_told(store: Store, model: str, mode: Mode) -> bool:
     """Whether people were told that this mode was set."""
-    return _is_there(store, _mode_key(model, mode))
-
-
-def _is_there(store: Store, key: str) -> bool:
     try:
-        store.get(key)
+        store.get(_mode_key(model, mode))
     except Missing:
         return False
     return True
