@@ -99,3 +99,17 @@ def test_verify_restores_where_it_is_asked_to(seatrial, written):
     assert "sound. Every record" in done.out
     assert "r1 was brought back elsewhere" in done.out
     assert "r1" not in seatrial("verify", "--store", written.url).out
+
+
+def test_an_audit_that_cannot_be_made_tells_people_too(monkeypatch):
+    told = []
+
+    def full(_store):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("flows.audit.look", full)
+    monkeypatch.setattr("flows.audit.tell", lambda *words: told.append(words))
+    with pytest.raises(OSError, match="No space left"):
+        audit.fn("./store", "slack-webhook/ops")
+    [(store, [words], notify)] = told
+    assert (store, notify, "it could not be audited" in words) == ("./store", "slack-webhook/ops", True)
