@@ -1,10 +1,13 @@
 import warnings
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from sklearn import ensemble, tree
 
+from infra.runtime import Scorer
+from tasks.conversion import tree_ensemble
 from tasks.conversion.reach import has_threshold, trees_within
 from tasks.convert import CannotConvert, convert
 
@@ -79,6 +82,16 @@ def distance(model, frame):
     return float(values["label_mismatches"]), float(values["max_difference"])
 
 
+@pytest.fixture(params=[False, True], ids=["one node", "looked up"])
+def looked_up(request, monkeypatch):
+    """Whether leaves are looked up as those of large forests are, of a few trees at once."""
+    if request.param:
+        monkeypatch.setattr(tree_ensemble, "MOST_COPIED", 0)
+        monkeypatch.setattr(tree_ensemble, "NODES_AT_ONCE", 100)
+    return request.param
+
+
+@pytest.mark.usefixtures("looked_up")
 @pytest.mark.parametrize("settings", [{}, {"max_depth": 2}, {"min_samples_leaf": 9, "class_weight": "balanced"}])
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("kind", CLASSIFIERS)
@@ -86,6 +99,17 @@ def test_tree_classifiers_are_the_estimator_bit_for_bit(kind, classes, settings)
     frame = table()
     model = kind(random_state=0, **settings, **forest_of(kind, 10)).fit(frame, target(frame, classes))
     assert distance(model, frame) == (0, 0)
+
+
+def test_leaves_that_are_looked_up_say_the_same_of_any_batch(looked_up):
+    frame = table()
+    model = ensemble.RandomForestClassifier(40, min_samples_leaf=5, random_state=0).fit(frame, target(frame, 3))
+    graph, _ = convert(model, frame, "m", 1e-5)
+    nodes = [node.op_type for node in onnx.load_from_string(graph).graph.node]
+    assert (nodes.count("TreeEnsemble") > 1, "ReduceSum" in nodes) == (looked_up, looked_up)
+    scorer, whole = Scorer(graph), model.predict_proba(frame)
+    for size in (0, 1, 2, 7, ROWS):
+        assert np.array_equal(scorer.score(frame.head(size)).probabilities, whole[:size])
 
 
 @pytest.mark.parametrize("settings", [{}, {"max_depth": 2}, {"min_samples_leaf": ROWS}])

@@ -1,10 +1,10 @@
-"""Trees of any family as one ai.onnx.ml 5 `TreeEnsemble` node.
+"""Trees of any family as ai.onnx.ml 5 `TreeEnsemble`: one node, or a few where that is much faster.
 
 A family is read into `Tree`s, and only this file knows the node. The sums are those of a loop over the trees in
 their order, bit for bit (onnxruntime, one thread): where two classes tie in the estimator they tie in the graph.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,10 @@ Flags = npt.NDArray[np.bool_]
 
 LESS_OR_EQUAL, LESS, EQUAL, MEMBER = 0, 1, 4, 6  # BRANCH_LEQ, BRANCH_LT, BRANCH_EQ, BRANCH_MEMBER
 SUM = 1
+# From so many nodes on that are there only since a leaf of the operator adds to one target, leaves are looked up.
+MOST_COPIED = 10_000
+# Of the trees that one node holds then: what a core's own cache keeps while the rows go by.
+NODES_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,47 @@ def write_trees(writer: Writer, trees: Sequence[Tree], x: str, single: bool = Fa
 
     `single`: x, thresholds, leaves and sums are float32, for families that compute so.
     """
-    parts = [part for tree in trees for part in _single_target_parts(tree)]
+    each = [_single_target_parts(tree) for tree in trees]
+    copied = sum(len(part.feature) for parts in each for part in parts[1:])
+    if copied > MOST_COPIED and not single:
+        return _looked_up(writer, trees, x, output)
     kind = TensorProto.FLOAT if single else TensorProto.DOUBLE
-    return writer.add("TreeEnsemble", x, output=output, domain=ML, **_attributes(parts, trees[0].values.shape[1], kind))
+    return _node(writer, [part for parts in each for part in parts], trees[0].values.shape[1], x, kind, output)
+
+
+def _looked_up(writer: Writer, trees: Sequence[Tree], x: str, output: str) -> str:
+    """The same sum, of trees whose leaves add to several targets: each tree is walked once and says which of its leaves
+    it came to, and a table says what that adds. ReduceSum over the first axis adds in the order of the trees."""
+    leaves, tables, first = [], [], 0
+    for together in _at_once(trees):
+        numbered = []
+        for at, tree in enumerate(together):
+            ends = tree.feature < 0
+            table, which = np.unique(tree.values[ends], axis=0, return_inverse=True)
+            values = np.zeros((len(tree.feature), len(together)))
+            values[ends, at] = first + which.ravel()
+            numbered.append(replace(tree, values=values))
+            tables.append(table)
+            first += len(table)
+        parts = [part for tree in numbered for part in _single_target_parts(tree)]
+        leaves.append(_node(writer, parts, len(together), x, TensorProto.DOUBLE))
+    came_to = writer.add("Concat", *leaves, axis=1) if len(leaves) > 1 else leaves[0]
+    number = writer.add("Cast", writer.add("Transpose", came_to, perm=[1, 0]), to=TensorProto.INT64)
+    added = writer.add("Gather", writer.constant(np.concatenate(tables)), number, axis=0)
+    return writer.add("ReduceSum", added, writer.constant(np.array([0])), output=output, keepdims=0)
+
+
+def _at_once(trees: Sequence[Tree]) -> Iterator[list[Tree]]:
+    """The trees in their order, so many together that their nodes stay in a cache."""
+    together: list[Tree] = []
+    nodes = 0
+    for tree in trees:
+        if together and nodes + len(tree.feature) > NODES_AT_ONCE:
+            yield together
+            together, nodes = [], 0
+        together.append(tree)
+        nodes += len(tree.feature)
+    yield together
 
 
 @dataclass(frozen=True)
@@ -130,6 +172,10 @@ def _leaf_part(target: int, weight: float) -> _Part:
     zero, no = np.zeros(1, dtype=np.int64), np.array([False])
     both = (np.array([0]), np.array([1])), (np.array([True]), np.array([True]))
     return _Part(zero, np.zeros(1), zero, no, *both, np.array([target, target]), np.array([weight, weight]), [])
+
+
+def _node(writer: Writer, parts: Sequence[_Part], targets: int, x: str, kind: int, output: str = "") -> str:
+    return writer.add("TreeEnsemble", x, output=output, domain=ML, **_attributes(parts, targets, kind))
 
 
 def _attributes(parts: Sequence[_Part], targets: int, kind: int) -> dict[str, Any]:
