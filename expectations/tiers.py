@@ -15,6 +15,9 @@ ALL_CHECKS = _THIRD
 ANSWERS_FROM = 2
 # From this tier on an origin of risk that no check covers stops a release, and so does what nobody knows the origin of.
 NOTHING_OPEN_FROM = 3
+# The chance of a false alarm of whatever is called sure, shared among the questions that one check asks. With 5 % one
+# release in twenty would be stopped by chance at each of a handful of limits.
+SURELY = 0.005
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ import numpy.typing as npt
 from scipy.stats import beta, betabinom, binom
 from threadpoolctl import threadpool_limits
 
+from expectations.tiers import SURELY
 from tasks.guards.plan import Flags, Floats
 
 TINY = 1e-9
-# With 5 % one release in twenty would be stopped by chance at each of a handful of limits.
-SURELY = 0.005
 
 
 def conformal_quantile(scores: Floats, level: float) -> float:

@@ -5,8 +5,6 @@ from scipy.stats import beta, norm, rankdata
 
 from tasks.qualification.matrix import Flags, Floats
 
-# The chance of a false alarm of one check, shared among the questions that it asks.
-SURELY = 0.005
 FOR_THRESHOLD = 0.8
 
 

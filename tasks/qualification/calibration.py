@@ -11,9 +11,9 @@ from scipy.stats import norm
 from expectations.options.calibration import CARED, CARED_IN_GROUP, Calibration
 from expectations.records import Evidence, metric_rows
 from expectations.suites.calibration import TOLERATED
+from expectations.tiers import SURELY
 from tasks.check import Check, Subject, not_applicable, on_package
 from tasks.drawing import BLUE, INK, OCHRE, QUIET, Plot, draw, number, numbers, whiskers
-from tasks.guards.conformal import SURELY
 from tasks.multiplicity import records_for_mean
 from tasks.qualification.calibration_errors import (
     CROSSED,

@@ -10,7 +10,8 @@ from expectations.options.calibration import CARED_IN_GROUP, Calibration
 from expectations.options.fairness import Fairness
 from expectations.options.slices import Declared
 from expectations.suites.calibration import IN_GROUP
-from tasks.guards.conformal import SURELY, clopper_pearson, sure_excess
+from expectations.tiers import SURELY
+from tasks.guards.conformal import clopper_pearson, sure_excess
 from tasks.guards.evidence import Case as Answered
 from tasks.guards.evidence import covered
 from tasks.multiplicity import records_for_mean

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from expectations.serving_spec import Serving
+from expectations.tiers import SURELY
 from infra.runtime import Predictions
 from tasks.qualification.answers_seen import log_odds, seen_by_callers
-from tasks.qualification.areas import SURELY, interval, sure_share
+from tasks.qualification.areas import interval, sure_share
 from tasks.qualification.case import Case
 from tasks.qualification.matrix import Encoding, Flags, Floats
 from tasks.qualification.stand_in import Goal, stand_in

@@ -10,8 +10,9 @@ from scipy.stats import norm
 
 from expectations.options.gaming import Gaming
 from expectations.records import Evidence, metric_rows
+from expectations.tiers import SURELY
 from tasks.check import Check, Subject, not_applicable, on_package
-from tasks.guards.conformal import SURELY, clopper_pearson
+from tasks.guards.conformal import clopper_pearson
 from tasks.multiplicity import records_for_mean
 from tasks.qualification.case import Case, Floats, case_of
 from tasks.qualification.codes import Codes, codes_of, hidden

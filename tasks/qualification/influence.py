@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm
 
+from expectations.tiers import SURELY
 from infra.runtime import Predictions
-from tasks.qualification.areas import SURELY, deviation_of_mean, mean_interval
+from tasks.qualification.areas import deviation_of_mean, mean_interval
 from tasks.qualification.case import Ask, Case, Floats
 from tasks.qualification.matrix import Encoding
 from tasks.qualification.stand_in import goal_of, stand_in

@@ -10,9 +10,9 @@ from expectations.hiding import HIDDEN_ROLES, NOT_SHOWN
 from expectations.options.leakage import Leakage
 from expectations.records import Evidence, metric_rows
 from expectations.serving_spec import Serving
+from expectations.tiers import SURELY
 from tasks.check import TEST, TRAIN, Check, Subject, on_package
 from tasks.drawing import Plot, bars
-from tasks.qualification.areas import SURELY
 from tasks.qualification.case import MOST_TEST, MOST_TRAIN, Case, case_of, sampled
 from tasks.qualification.extraction import copy_rows
 from tasks.qualification.held_records import held_records

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from expectations.serving_spec import Serving
+from expectations.tiers import SURELY
 from infra.runtime import Predictions
 from tasks.qualification.answers_seen import seen_by_callers
 from tasks.qualification.areas import (
-    SURELY,
     advantage,
     area,
     caught,

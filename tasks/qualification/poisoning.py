@@ -13,10 +13,11 @@ from expectations.errors import CannotAsk
 from expectations.hiding import HIDDEN_ROLES, NOT_SHOWN
 from expectations.options.poisoning import Poisoning
 from expectations.records import Evidence, metric_rows
+from expectations.tiers import SURELY
 from tasks.check import TEST, TRAIN, Check, Subject, on_package
 from tasks.drawing import OCHRE, RULE, Plot, bars, draw, numbers
 from tasks.multiplicity import records_for_mean
-from tasks.qualification.areas import SURELY, interval, sure_share
+from tasks.qualification.areas import interval, sure_share
 from tasks.qualification.case import MOST_TEST, MOST_TRAIN, Case, case_of, sampled
 from tasks.qualification.influence import influence_rows, teacher_of
 from tasks.qualification.matrix import Encoding, Flags, encoding_of

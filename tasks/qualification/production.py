@@ -9,10 +9,11 @@ import polars as pl
 
 from expectations.records import Evidence, metric_rows
 from expectations.suites.data import MOVED
+from expectations.tiers import SURELY
 from tasks.check import Check, Subject, not_applicable, on_package
 from tasks.data_checks import compared_column, sure_distance
 from tasks.drawing import Plot, bars
-from tasks.qualification.areas import SURELY, sure_share
+from tasks.qualification.areas import sure_share
 from tasks.qualification.case import Case, case_of, sampled
 from tasks.qualification.columns import is_number
 from tasks.qualification.production_rows import Recent, moment_of, recent_rows

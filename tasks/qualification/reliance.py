@@ -10,8 +10,8 @@ from zlib import crc32
 import numpy as np
 from scipy.stats import norm
 
+from expectations.tiers import SURELY
 from infra.runtime import Predictions
-from tasks.guards.conformal import SURELY
 from tasks.multiplicity import records_for_mean
 from tasks.qualification.case import Case, Floats, chance_of
 from tasks.qualification.codes import asked, codes_of

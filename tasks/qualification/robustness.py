@@ -8,9 +8,10 @@ from scipy.stats import binom
 
 from expectations.options.robustness import Robustness
 from expectations.records import Evidence, metric_rows
+from expectations.tiers import SURELY
 from tasks.check import Check, Subject, not_applicable, on_package
 from tasks.drawing import number
-from tasks.guards.conformal import SURELY, clopper_pearson
+from tasks.guards.conformal import clopper_pearson
 from tasks.multiplicity import records_for_mean
 from tasks.qualification.case import Case, Flags, Floats, case_of
 from tasks.qualification.codes import Codes, hidden, trusted

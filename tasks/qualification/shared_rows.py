@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tasks.qualification.areas import SURELY, interval, sure_share
+from expectations.tiers import SURELY
+from tasks.qualification.areas import interval, sure_share
 from tasks.qualification.matrix import Encoding, Flags, Floats
 
 MOST_NEAR = 5_000

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tasks.qualification.areas import SURELY, area, sure_area
+from expectations.tiers import SURELY
+from tasks.qualification.areas import area, sure_area
 from tasks.qualification.case import Case, sampled
 from tasks.qualification.matrix import Encoding, Flags, Floats
 from tasks.qualification.stand_in import Goal, stand_in
