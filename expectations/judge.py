@@ -185,6 +185,9 @@ def _cannot_ask_metric(evidence: Evidence, item: Expectation) -> Finding | None:
             evidence, item, Outcome.ERRORED, f"no metric {name!r}; there are {', '.join(metrics.index)}"[:300]
         )
     row = metrics.loc[name]
+    # What it takes may be something else than records; then the check says what.
+    if why := evidence.facts.get("unmeasured", {}).get(name):
+        return _early(evidence, item, Outcome.INCONCLUSIVE, why)
     if row["n"] < row["n_required"]:
         found = f"{row['n']:,.0f} records; {row['n_required']:,.0f} are needed to tell"
         return _early(evidence, item, Outcome.INCONCLUSIVE, found)

@@ -86,6 +86,13 @@ def test_too_few_records_are_inconclusive_and_say_how_many_would_do():
     assert finding.found == "50 records; 100 are needed to tell"
 
 
+def test_what_could_not_be_measured_says_why():
+    facts = {"unmeasured": {"slope": "two months are needed"}}
+    evidence = Evidence("data", metric_rows([("slope", NAN, NAN, NAN, 5000, 1)]), pd.DataFrame(), facts)
+    [finding] = judge(evidence, [metric("slope", high=0.1)], strict=True)
+    assert (finding.outcome, finding.found) == (Outcome.INCONCLUSIVE, "two months are needed")
+
+
 def test_an_inconclusive_gate_says_how_many_records_would_tell():
     assert "about 2,50" in ask(metric("r2", low=0.9), rows=[("r2", 0.92, 0.88, 0.96, 625, 100)]).found
 

@@ -20,8 +20,11 @@ from sklearn.tree import DecisionTreeRegressor
 from test_scenarios import classes, columns
 
 from expectations.errors import CannotAsk
+from expectations.expectation import metric
+from expectations.judge import judge
 from expectations.options.stability import Stability
 from expectations.tiers import TIERS
+from expectations.verdicts import Outcome
 from tasks.qualification.columns import Column, columns_of
 from tasks.qualification.over_time import (
     History,
@@ -317,7 +320,15 @@ def test_too_short_a_time_is_not_passed():
     every, one = timed(frame, np.arange(1200) / 60), numbers(LinearRegression(), frame)
     measure_package(one, every.at(np.arange(900, 1200)), every.times[700], found)
     [row] = rows_of(one, found, 0.05)
-    assert (row[0], np.isnan(row[1]), row[4] < row[5]) == ("sure_decay_per_month", True, True)
+    assert (row[0], np.isnan(row[1])) == ("sure_decay_per_month", True)
+    evidence = measure_stability(
+        one, Stability(), History(every.at(np.arange(700)), every.at(np.arange(900, 1200)), every)
+    )
+    assert "over 0.2 months" in evidence.facts["unmeasured"]["sure_decay_per_month"]
+    suite = [metric("sure_decay_per_month", high=0.05)]
+    [finding] = judge(evidence, suite, strict=True)
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert "parts over 1 month are needed to lay a line" in finding.found
 
 
 def test_a_simple_model_may_be_the_steadier_one():

@@ -228,7 +228,7 @@ def rows_of(case: Case, found: OverTime, limit: float) -> list[Row]:
     alpha, gap = case.tier.alpha / max(len(found.lines), 1), (TIMES_THE_LIMIT - 1) * limit
     for name, line in found.lines.items():
         if not np.isfinite(line.slope):
-            rows.append((f"sure_{METRIC[name]}", NONE, NONE, NONE, line.n, max(line.n + 1, PART * FEWEST_PARTS)))
+            rows.append((f"sure_{METRIC[name]}", NONE, NONE, NONE, line.n, 1))
             continue
         low, high = line.bounds(0.025)
         required = line.required(gap, alpha, case.tier.power)

@@ -20,7 +20,7 @@ from tasks.multiplicity import records_for_mean
 from tasks.qualification.answered import Answered, answered, moved
 from tasks.qualification.case import Case, case_of
 from tasks.qualification.monotone import measure_monotone
-from tasks.qualification.over_time import History, OverTime, Timed, measure_package, measure_refits, rows_of
+from tasks.qualification.over_time import METRIC, History, OverTime, Timed, measure_package, measure_refits, rows_of
 from tasks.qualification.plots_stability import stability_plots
 from tasks.qualification.provoking import sent_rows
 from tasks.qualification.slight import Change, change_of, changed
@@ -86,6 +86,7 @@ def measure_stability(case: Case, asked: Stability, history: History | None = No
         "level_per_test": alpha,
         "monotone": {"claims": asked.monotone, "not_asked": why_not},
         "over_time": _told(case, time, history),
+        "unmeasured": {f"sure_{METRIC[name]}": time.skipped[name] for name in time.lines if name in time.skipped},
         "limits": {"flips": asked.flips, "decay": asked.decay},
         "sampled": small.sampled,
         "seed": case.seed,
