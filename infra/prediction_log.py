@@ -88,7 +88,7 @@ class LogReader:
         """
         keys = [key for key in (self._keys() if of is None else of) if key not in self._read]
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            frames = [self._empty(), *pool.map(self._frame, keys)]
+            frames = [self._empty(), *pool.map(lambda key: read_file(self._store, key, self._columns), keys)]
         self._read |= {*keys}
         found = pl.concat(frames, how="diagonal_relaxed").filter(pl.col("time") >= self._since)
         return found if self._until is None else found.filter(pl.col("time") < self._until)
@@ -112,21 +112,23 @@ class LogReader:
             yield from self._store.keys(folder, after=f"{folder}{day:%H%M%S}")
             day = day.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
-    def _frame(self, key: str) -> pl.DataFrame:
-        try:
-            file = pq.ParquetFile(BytesIO(self._store.get(key)))
-            names = [name for name in file.schema_arrow.names if self._columns is None or name in self._columns]
-            found = pl.from_arrow(file.read(columns=names))
-        except pa.ArrowException:
-            raise CannotAsk(f"{key}: expected Parquet, found something else. Bring it back from a copy.") from None
-        assert isinstance(found, pl.DataFrame)
-        return found
-
     def _empty(self) -> pl.DataFrame:
         wanted = COLUMNS[self._kind]
         return pl.DataFrame(
             schema={name: kind for name, kind in wanted.items() if self._columns is None or name in self._columns}
         )
+
+
+def read_file(store: Store, key: str, columns: Collection[str] | None = None) -> pl.DataFrame:
+    """The rows of one file, of these columns where it has them. Raises CannotAsk where it cannot be read."""
+    try:
+        file = pq.ParquetFile(BytesIO(store.get(key)))
+        names = [name for name in file.schema_arrow.names if columns is None or name in columns]
+        found = pl.from_arrow(file.read(columns=names))
+    except pa.ArrowException:
+        raise CannotAsk(f"{key}: expected Parquet, found something else. Bring it back from a copy.") from None
+    assert isinstance(found, pl.DataFrame)
+    return found
 
 
 def read_predictions(

@@ -1,8 +1,8 @@
 """What is new in the log of a release that serves: its rows, and those whose truth is known since just now.
 
 A file that came to the store is read once, however late it came, up to two days. How long nobody looked makes no
-difference. A truth can come as late as it will:
-the predictions that it is about are looked for day by day, back to where the release began to serve.
+difference. A truth can come as late as it will: the predictions that it is about are looked for day by day, back
+to where the release began to serve, and only the files that hold them are read.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from infra.log_index import LogIndex
 from infra.prediction_log import EPOCH, ROW, STRETCH, Kind, LogReader, with_truth
 from infra.store import Store
 from tasks.monitoring.names import since as begun_since
@@ -73,7 +74,7 @@ class Reading:
         """Of new rows and of those before that a new truth is about: which have one, and had none."""
         old = self._awaited(rows, truths)
         both = pl.concat([rows, old], how="diagonal_relaxed")
-        before = self._told_since(both["time"].min()) if len(both) else truths.clear()  # type: ignore[arg-type]
+        before = self._told_before(both) if len(both) else truths.clear()
         known = with_truth(both, pl.concat([before, truths], how="diagonal_relaxed"))
         counted = old.join(before, on=ROW, how="semi").select(ROW)
         answered = pl.col("output.prediction").is_not_null() if "output.prediction" in known.columns else pl.lit(False)
@@ -83,30 +84,33 @@ class Reading:
     def _awaited(self, rows: pl.DataFrame, truths: pl.DataFrame) -> pl.DataFrame:
         """Rows read before that a new truth is about. Goes back no further than it must."""
         wanted, found = truths.select(ROW).unique().join(rows, on=ROW, how="anti"), [rows.clear()]
-        for names in self._days_back():
+        index = LogIndex(self._store, "predictions", self._model)
+        for day, names in self._days_back():
             if not len(wanted):
                 break
-            day = LogReader(self._store, "predictions", self._model, self._since).more(names)
-            there = day.filter(~pl.col("shadow")).join(wanted, on=ROW, how="semi")
+            near = index.holding(day, names, wanted["request_id"].unique())
+            read = LogReader(self._store, "predictions", self._model, self._since).more(near)
+            there = read.filter(~pl.col("shadow")).join(wanted, on=ROW, how="semi")
             found.append(self._mine(there))
             # Of whichever release it is: it fell to one alone.
             wanted = wanted.join(there, on=ROW, how="anti")
         return pl.concat(found, how="diagonal_relaxed")
 
-    def _days_back(self) -> Iterator[set[str]]:
+    def _days_back(self) -> Iterator[tuple[datetime, set[str]]]:
         day = self._now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + DAY
         while day > self._since - DAY:
-            yield self._known("predictions", day)
+            yield day, self._known("predictions", day)
             day -= DAY
 
-    def _told_since(self, moment: datetime) -> pl.DataFrame:
-        """The truths that were read before, of the time since then: none is older than what it is about."""
-        moment -= STRETCH
-        day, names = moment, set[str]()
+    def _told_before(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The truths about these rows that were read before: none is older than what it is about."""
+        moment: datetime = rows["time"].min() - STRETCH  # type: ignore[operator, assignment]
+        index, requests = LogIndex(self._store, "feedback", self._model), rows["request_id"].unique()
+        day, near = moment, set[str]()
         while day < self._now + 2 * DAY:
-            names |= begun_since(self._known("feedback", day), moment)
+            near |= index.holding(day, begun_since(self._known("feedback", day), moment), requests)
             day += DAY
-        return LogReader(self._store, "feedback", self._model, moment).more(names)
+        return LogReader(self._store, "feedback", self._model, moment).more(near)
 
     def _known(self, kind: Kind, day: datetime) -> set[str]:
         """Files of a day that were read before. A file that comes just now is not among them: the next turn has it."""
