@@ -14,6 +14,9 @@ from expectations.errors import CannotAsk
 # Binary forests and trees get wrong labels from these versions.
 WRONG_VERSIONS = ("1.26", "1.27")
 SIGNATURE_KEY = "seatrial.signature"
+# So many rows are scored at once: what a graph holds meanwhile, such as each row's distance to all that nearest
+# neighbours know or the leaf of each tree, must not grow with a batch.
+AT_ONCE = 1024
 # How missing text enters a graph: ONNX has no missing strings.
 MISSING_TEXT = ""
 
@@ -73,9 +76,16 @@ class Scorer:
 
     def run(self, feed: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
         """The raw call that latency is measured on."""
-        # Named, or onnxruntime asks each output for its name again.
-        result: list[npt.NDArray[Any]] = self._session.run(self.outputs, feed)
-        return result
+        rows = len(next(iter(feed.values()), ()))
+        if rows <= AT_ONCE:
+            # Named, or onnxruntime asks each output for its name again.
+            result: list[npt.NDArray[Any]] = self._session.run(self.outputs, feed)
+            return result
+        parts = [
+            self._session.run(self.outputs, {name: values[at : at + AT_ONCE] for name, values in feed.items()})
+            for at in range(0, rows, AT_ONCE)
+        ]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def answers(self, frame: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
         """Every output by its name."""

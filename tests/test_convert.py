@@ -49,6 +49,18 @@ def test_a_converted_classifier_gives_the_same_labels_and_probabilities(model, l
     )
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 399, 400])
+def test_a_large_batch_is_answered_in_parts_as_at_once(monkeypatch, at_once):
+    frame = table()
+    target = np.array(["no", "yes"])[(frame["rooms"] > 4).to_numpy().astype(int)]
+    scorer = Scorer(convert(pipeline(RandomForestClassifier(21, random_state=0)).fit(frame, target), frame, "m", 0)[0])
+    whole = scorer.answers(frame)
+    monkeypatch.setattr("infra.runtime.AT_ONCE", at_once)
+    parts = scorer.answers(frame)
+    assert [*parts] == [*whole]
+    assert all(np.array_equal(parts[name], whole[name]) for name in whole)
+
+
 def test_a_bare_estimator_takes_its_columns_by_name():
     frame = table()[["size m²", "rooms"]]
     _, evidence = convert(RandomForestRegressor(20, random_state=0).fit(frame, frame["rooms"] * 2.0), frame, "m", 1e-5)

@@ -73,16 +73,15 @@ def _looked_up(writer: Writer, trees: Sequence[Tree], x: str, output: str) -> st
     it came to, and a table says what that adds. ReduceSum over the first axis adds in the order of the trees."""
     leaves, tables, first = [], [], 0
     for together in _at_once(trees):
-        numbered = []
+        parts: list[_Part] = []
         for at, tree in enumerate(together):
             ends = tree.feature < 0
             table, which = np.unique(tree.values[ends], axis=0, return_inverse=True)
             values = np.zeros((len(tree.feature), len(together)))
             values[ends, at] = first + which.ravel()
-            numbered.append(replace(tree, values=values))
+            parts += _single_target_parts(replace(tree, values=values))
             tables.append(table)
             first += len(table)
-        parts = [part for tree in numbered for part in _single_target_parts(tree)]
         leaves.append(_node(writer, parts, len(together), x, TensorProto.DOUBLE))
     came_to = writer.add("Concat", *leaves, axis=1) if len(leaves) > 1 else leaves[0]
     number = writer.add("Cast", writer.add("Transpose", came_to, perm=[1, 0]), to=TensorProto.INT64)
