@@ -90,7 +90,7 @@ bench-gateway: .venv/ready
 
 # The lock is complete, so nothing is resolved anew.
 .venv/ready: pyproject.toml requirements.lock
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
 	@echo 'Setting up: about two minutes.'
 	$(BIN)/python -m pip install -qq --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
@@ -103,7 +103,7 @@ tests/node/node_modules/.package-lock.json: tests/node/package-lock.json tests/n
 
 # KServe's client needs another pandas than ours: an environment of its own, half a minute, once.
 tests/kserve/.venv/ready: tests/kserve/requirements.lock
-	$(PYTHON) -m venv tests/kserve/.venv
+	$(PYTHON) -m venv --clear tests/kserve/.venv
 	tests/kserve/.venv/bin/python -m pip install -qq --no-deps --require-hashes --requirement $<
 	touch $@
 
