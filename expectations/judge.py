@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from expectations.records import Evidence
 from expectations.suites.latency import in_words
 from expectations.together import stacked
 from expectations.verdicts import Finding, Outcome
-from expectations.wording import name_of, number, remedy_of, words
+from expectations.wording import SUPPLY, name_of, number, remedy_of, words
 
 NULL_CHECKS = ("expect_column_values_to_not_be_null", "expect_column_values_to_be_null", "expect_column_to_exist")
 
@@ -187,7 +188,7 @@ def _cannot_ask_metric(evidence: Evidence, item: Expectation) -> Finding | None:
     row = metrics.loc[name]
     # What it takes may be something else than records; then the check says what.
     if why := evidence.facts.get("unmeasured", {}).get(name):
-        return _early(evidence, item, Outcome.INCONCLUSIVE, why)
+        return replace(_early(evidence, item, Outcome.INCONCLUSIVE, why), remedy=SUPPLY)
     if row["n"] < row["n_required"]:
         found = f"{row['n']:,.0f} records; {row['n_required']:,.0f} are needed to tell"
         return _early(evidence, item, Outcome.INCONCLUSIVE, found)

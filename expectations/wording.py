@@ -5,6 +5,7 @@ from expectations.meanings import MEND, Meaning, meaning_of
 from expectations.suites.comparison import DROP
 from expectations.verdicts import Outcome
 
+SUPPLY = "Bring what is missing, or lower the claim; cannot tell is not yes."
 GATHER = "Gather more records, or lower the claim; cannot tell is not yes."
 
 

@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -18,6 +20,8 @@ from infra.store import WRITING, Store
 
 # Hashes of requests: what is found by one that two requests share is one file too many.
 HELD = {"request": pl.UInt64, "file": pl.String}
+# A file begins with what the rest of it must hash to: what a disk made of it would not be found, and truths be lost.
+DIGEST = 32
 
 
 class LogIndex:
@@ -34,7 +38,7 @@ class LogIndex:
         sought = _hashed(requests)
         if not len(sought) or not names:
             return set()
-        found = self._held(self._folder / f"{day:%Y-%m-%d}.parquet", {*names})
+        found = self._held(self._folder / f"{day:%Y-%m-%d}", {*names})
         return {*found.filter(pl.col("request").is_in(sought.implode()))["file"]} & {*names}
 
     def _held(self, path: Path, names: set[str]) -> pl.DataFrame:
@@ -57,20 +61,26 @@ def _hashed(requests: Iterable[str]) -> pl.Series:
 
 
 def _kept(path: Path) -> pl.DataFrame:
-    # Of another version, or cut short by a disk: it is made anew.
+    # Of another version, or damaged by a disk: it is made anew.
     with suppress(OSError, pl.exceptions.PolarsError):
-        return pl.read_parquet(path, schema=HELD)
+        kept = path.read_bytes()
+        digest, held = kept[:DIGEST], kept[DIGEST:]
+        if sha256(held).digest() == digest:
+            return pl.read_parquet(BytesIO(held), schema=HELD)
     return pl.DataFrame(schema=HELD)
 
 
 def _keep(path: Path, known: pl.DataFrame) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    held = BytesIO()
+    known.write_parquet(held)
     with (
         on_disk(f"keeping what is known of the log in {path.parent}"),
         NamedTemporaryFile(dir=path.parent, prefix=WRITING, delete=False) as file,
     ):
         try:
-            known.write_parquet(file.name)
+            file.write(sha256(held.getvalue()).digest() + held.getvalue())
+            file.flush()
             os.replace(file.name, path)
         finally:
             Path(file.name).unlink(missing_ok=True)

@@ -91,6 +91,7 @@ def test_what_could_not_be_measured_says_why():
     evidence = Evidence("data", metric_rows([("slope", NAN, NAN, NAN, 5000, 1)]), pd.DataFrame(), facts)
     [finding] = judge(evidence, [metric("slope", high=0.1)], strict=True)
     assert (finding.outcome, finding.found) == (Outcome.INCONCLUSIVE, "two months are needed")
+    assert "records" not in finding.remedy
 
 
 def test_an_inconclusive_gate_says_how_many_records_would_tell():

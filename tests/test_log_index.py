@@ -58,12 +58,29 @@ def test_a_file_is_opened_once_and_again_where_what_was_kept_is_gone_or_damaged(
     for _ in range(3):
         assert LogIndex(store, "predictions", "cars").holding(DAY, names, ["q2", "unknown"]) == {names[2]}
     assert sorted(opened) == names
-    [kept] = (log_index.home() / "cache").rglob("*.parquet")
+    [kept] = (log_index.home() / "cache").rglob("2026-*")
     kept.write_bytes(kept.read_bytes()[:-20])
     assert LogIndex(store, "predictions", "cars").holding(DAY, names, ["q1"]) == {names[0]}
     kept.unlink()
     assert LogIndex(store, "predictions", "cars").holding(DAY, names, ["q1"]) == {names[0]}
     assert len(opened) == 9
+
+
+def test_whatever_a_disk_made_of_what_was_kept_nothing_is_missed(store, monkeypatch):
+    """In a home whose name is a pattern to some."""
+    monkeypatch.setenv("SEATRIAL_HOME", f"{store.url}-[a]*")
+    names = written(store, [[f"q{at}"] for at in range(8)])
+
+    def found():
+        return LogIndex(store, "predictions", "cars").holding(DAY, names, ["q5"])
+
+    assert found() == {names[5]}
+    [kept] = (log_index.home() / "cache").rglob("2026-*")
+    sound = kept.read_bytes()
+    for at in range(0, len(sound), 7):
+        for damaged in (bytes([sound[at] ^ 0xFF]), bytes(48)):
+            kept.write_bytes(sound[:at] + damaged + sound[at + len(damaged) :])
+            assert found() == {names[5]}, at
 
 
 def test_a_file_that_is_no_parquet_is_told_and_what_is_known_stays(store):
@@ -79,4 +96,4 @@ def test_models_kinds_and_days_have_files_of_their_own(store):
     names = written(store, [["q1"]])
     for kind, model, day in (("predictions", "cars", 31), ("feedback", "cars", 31), ("predictions", "vans", 30)):
         LogIndex(store, kind, model).holding(DAY.replace(day=day), names, ["q1"])
-    assert len([*(log_index.home() / "cache").rglob("*.parquet")]) == 3
+    assert len([*(log_index.home() / "cache").rglob("2026-*")]) == 3
