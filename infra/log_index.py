@@ -14,7 +14,6 @@ import polars as pl
 import xxhash
 
 from infra.keys import home, place_name
-from infra.local_store import on_disk
 from infra.prediction_log import AT_ONCE, Kind, read_file
 from infra.store import WRITING, Store
 
@@ -71,16 +70,15 @@ def _kept(path: Path) -> pl.DataFrame:
 
 
 def _keep(path: Path, known: pl.DataFrame) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     held = BytesIO()
     known.write_parquet(held)
-    with (
-        on_disk(f"keeping what is known of the log in {path.parent}"),
-        NamedTemporaryFile(dir=path.parent, prefix=WRITING, delete=False) as file,
-    ):
-        try:
-            file.write(sha256(held.getvalue()).digest() + held.getvalue())
-            file.flush()
-            os.replace(file.name, path)
-        finally:
-            Path(file.name).unlink(missing_ok=True)
+    # Where there is no room it is found anew each time, which is slow and no less right.
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with NamedTemporaryFile(dir=path.parent, prefix=WRITING, delete=False) as file:
+            try:
+                file.write(sha256(held.getvalue()).digest() + held.getvalue())
+                file.flush()
+                os.replace(file.name, path)
+            finally:
+                Path(file.name).unlink(missing_ok=True)

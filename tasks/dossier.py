@@ -16,7 +16,7 @@ from expectations.records import Evidence, plain_json
 from expectations.risk import Risk, tier_words
 from expectations.verdicts import Finding, Outcome
 from expectations.waivers import used
-from expectations.wording import GATHER
+from expectations.wording import GATHER, SUPPLY
 from tasks.job import Job
 from tasks.model_card import build_card, limits_of_use
 from tasks.qualification.registry import CHECKS
@@ -140,8 +140,8 @@ def _unknown(evidence: Mapping[str, Evidence], findings: Iterable[Finding], aske
     open_ones = [
         f"{f.step}: {f.expected or f.expectation}. Found: {f.found}."
         for f in findings
-        # Too few records are not known to be well, also where the tier only warns of it.
-        if f.outcome is Outcome.INCONCLUSIVE or f.remedy == GATHER
+        # What could not be told is not known to be well, also where the tier only warns of it.
+        if f.outcome is Outcome.INCONCLUSIVE or f.remedy in (GATHER, SUPPLY)
     ]
     excused = {f.step for f in findings if f.outcome is Outcome.NOT_APPLICABLE}
     excused |= {check.step for check in CHECKS if check.step not in asked}

@@ -163,7 +163,9 @@ def _latency(records: pd.DataFrame) -> Plot | None:
     if not times:
         return None
     middles = "; ".join(
-        f"{name}: median {number(np.median(t))} ms, 99th percentile {number(np.quantile(t, 0.99))} ms"
+        f"{name}: median {number(np.median(t))} ms"
+        # Of fewer there is no hundredth part.
+        + (f", 99th percentile {number(np.quantile(t, 0.99))} ms" if len(t) >= 100 else "")
         for name, t in times.items()
     )
 

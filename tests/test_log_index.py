@@ -83,6 +83,14 @@ def test_whatever_a_disk_made_of_what_was_kept_nothing_is_missed(store, monkeypa
             assert found() == {names[5]}, at
 
 
+def test_where_nothing_can_be_kept_it_is_found_all_the_same(store, monkeypatch):
+    names = written(store, [["q1"], ["q2"]])
+    (log_index.home()).mkdir(parents=True)
+    (log_index.home() / "cache").write_text("a file where the folder should be")
+    for _ in range(2):
+        assert LogIndex(store, "predictions", "cars").holding(DAY, names, ["q2"]) == {names[1]}
+
+
 def test_a_file_that_is_no_parquet_is_told_and_what_is_known_stays(store):
     names, index = written(store, [["q1"]]), LogIndex(store, "predictions", "cars")
     index.holding(DAY, names, ["q1"])

@@ -8,6 +8,7 @@ from sklearn import ensemble, tree
 
 from infra.runtime import Scorer
 from tasks.conversion import tree_ensemble
+from tasks.conversion.export import export
 from tasks.conversion.reach import has_threshold, trees_within
 from tasks.convert import CannotConvert, convert
 
@@ -87,6 +88,7 @@ def looked_up(request, monkeypatch):
     """Whether leaves are looked up as those of large forests are, of a few trees at once."""
     if request.param:
         monkeypatch.setattr(tree_ensemble, "MOST_COPIED", 0)
+        monkeypatch.setattr(tree_ensemble, "MOST_OF_A_TREE", 0)
         monkeypatch.setattr(tree_ensemble, "NODES_AT_ONCE", 100)
     return request.param
 
@@ -110,6 +112,16 @@ def test_leaves_that_are_looked_up_say_the_same_of_any_batch(looked_up):
     scorer, whole = Scorer(graph), model.predict_proba(frame)
     for size in (0, 1, 2, 7, ROWS):
         assert np.array_equal(scorer.score(frame.head(size)).probabilities, whole[:size])
+
+
+@pytest.mark.parametrize(("classes", "depth", "few"), [(2, None, True), (2, 4, False), (200, None, False)])
+def test_leaves_are_looked_up_only_where_that_saves_something(classes, depth, few):
+    """Not those of shallow trees, nor of so many classes that the table is nearly all zeros."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(3000, 4)), columns=list("abcd"))
+    model = ensemble.RandomForestClassifier(60, min_samples_leaf=2, max_depth=depth, random_state=0)
+    graph = export(model.fit(frame, rng.integers(0, classes, 3000)), frame, "m", "double")
+    assert ("ReduceSum" in [node.op_type for node in onnx.load_from_string(graph).graph.node]) == few
 
 
 @pytest.mark.parametrize("settings", [{}, {"max_depth": 2}, {"min_samples_leaf": ROWS}])

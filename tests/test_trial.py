@@ -100,8 +100,10 @@ def test_latency_is_what_a_caller_waits_for_beside_package_and_estimator(kept, s
         evidence = measure_latency(Estimator, scorer, gateway, ROWS, pd.DataFrame(index=ROWS.index), {"cpus": 1})
     assert list(evidence.records) == ["latency_ms", "package_latency_ms", "sklearn_latency_ms"]
     assert (evidence.records.drop(columns="sklearn_latency_ms") > 0).all().all()
+    told = evidence.metrics.set_index("metric")["n"]
     of_estimator = evidence.records["sklearn_latency_ms"]
     assert list(of_estimator.notna()) == [at % 5 == 0 for at in range(len(of_estimator))]
+    assert told["sklearn_p50_ms"] == told["speedup_single"] == of_estimator.count() < told["p95_ms"]
     assert evidence.facts["cpus"] == 1
     assert {"p95_ms", "speedup_single", "speedup_batch"} <= set(evidence.metrics["metric"])
 

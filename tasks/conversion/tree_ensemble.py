@@ -20,8 +20,9 @@ Flags = npt.NDArray[np.bool_]
 
 LESS_OR_EQUAL, LESS, EQUAL, MEMBER = 0, 1, 4, 6  # BRANCH_LEQ, BRANCH_LT, BRANCH_EQ, BRANCH_MEMBER
 SUM = 1
-# From so many nodes on that are there only since a leaf of the operator adds to one target, leaves are looked up.
-MOST_COPIED = 10_000
+# Nodes that are there only since a leaf of the operator adds to one target: from so many on, and so many for each tree,
+# leaves are looked up. Of less, and where nearly all numbers of that table would be 0, it costs more than it saves.
+MOST_COPIED, MOST_OF_A_TREE, MOST_ZEROS = 10_000, 100, 3
 # Of the trees that one node holds then: what a core's own cache keeps while the rows go by.
 NODES_AT_ONCE = 100_000
 
@@ -61,11 +62,18 @@ def write_trees(writer: Writer, trees: Sequence[Tree], x: str, single: bool = Fa
     `single`: x, thresholds, leaves and sums are float32, for families that compute so.
     """
     each = [_single_target_parts(tree) for tree in trees]
-    copied = sum(len(part.feature) for parts in each for part in parts[1:])
-    if copied > MOST_COPIED and not single:
+    if not single and _is_better_looked_up(trees, each):
         return _looked_up(writer, trees, x, output)
     kind = TensorProto.FLOAT if single else TensorProto.DOUBLE
     return _node(writer, [part for parts in each for part in parts], trees[0].values.shape[1], x, kind, output)
+
+
+def _is_better_looked_up(trees: Sequence[Tree], each: Sequence[Sequence["_Part"]]) -> bool:
+    copied = sum(len(part.feature) for parts in each for part in parts[1:])
+    if copied <= max(MOST_COPIED, MOST_OF_A_TREE * len(trees)):
+        return False
+    said = [tree.values[tree.feature < 0] != 0 for tree in trees]
+    return bool(sum(one.size for one in said) <= (1 + MOST_ZEROS) * sum(int(one.sum()) for one in said))
 
 
 def _looked_up(writer: Writer, trees: Sequence[Tree], x: str, output: str) -> str:
